@@ -1,0 +1,194 @@
+"""Checks of what users pass: ids, labels, dense arrays. Each says what is wrong, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gapkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+_MAX_CLASSES = 2**32 - 1
+_MAX_UINT16_CLASSES = 65_535
+
+
+def label_dtype(num_classes: int) -> type[np.unsignedinteger[Any]]:
+    """uint16 up to 65,535 classes, uint32 beyond."""
+    return np.uint16 if num_classes <= _MAX_UINT16_CLASSES else np.uint32
+
+
+def check_top_k(top_k: int) -> int:
+    """top_k, at least 1."""
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}. Keep at least 1 label a video.")
+    return int(top_k)
+
+
+def check_num_classes(num_classes: int | None) -> int | None:
+    """num_classes, at least 1 where it is known."""
+    if num_classes is not None and not 1 <= num_classes <= _MAX_CLASSES:
+        raise DataError(f"num_classes is {num_classes}. It must be from 1 to {_MAX_CLASSES}.")
+    return num_classes
+
+
+def check_ids(ids: Sequence[str] | pa.Array) -> pa.StringArray:
+    """The ids as one Arrow array of strings, each once."""
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    if not isinstance(ids, pa.Array):
+        try:
+            ids = pa.array(list(ids), pa.string())
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise DataError(f"ids must be strings: {error}. Convert them with str.") from None
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_decode()
+    if ids.type not in (pa.string(), pa.large_string(), pa.string_view(), pa.null()):
+        raise DataError(f"ids of type {ids.type} are not strings. Convert them with str.")
+    ids = ids.cast(pa.string())
+    if ids.null_count:
+        row = pc.index(ids.is_null(), True).as_py()
+        raise DataError(f"row {row}: its id is missing. Give each row its id.")
+    if pc.count_distinct(ids).as_py() != len(ids):
+        codes = ids.dictionary_encode().indices.to_numpy()
+        first = np.unique(codes, return_index=True)[1]
+        row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+        before = int(first[codes[row]])
+        raise DataError(
+            f"row {row}: id {ids[row].as_py()!r} stands in row {before} already. "
+            f"Keep one row a video."
+        )
+    return ids
+
+
+def numbered_ids(num_videos: int) -> pa.StringArray:
+    """'0', '1', ...: the ids of rows that have none."""
+    return pa.array(np.arange(num_videos)).cast(pa.string())
+
+
+def check_lengths(lengths: ArrayLike | None, num_videos: int, k: int) -> NDArray[np.int64]:
+    """How many entries of each row count, each in [0, k]."""
+    if lengths is None:
+        return np.full(num_videos, k, np.int64)
+    length_N = np.asarray(lengths)
+    if length_N.shape != (num_videos,) or length_N.dtype.kind not in "iu":
+        raise DataError(
+            f"lengths of shape {length_N.shape} and type {length_N.dtype} do not fit "
+            f"{num_videos} rows. Give one whole number a row."
+        )
+    wrong = np.flatnonzero((length_N < 0) | (length_N > k))
+    if wrong.size:
+        row = int(wrong[0])
+        raise DataError(f"row {row}: its length {length_N[row]} is not in 0..{k}.")
+    return length_N.astype(np.int64)
+
+
+def check_labels(values: NDArray[Any], num_classes: int | None, place: Callable[[int], str]) -> int:
+    """A bound that no label reaches: num_classes, or the largest label plus 1.
+
+    `place` says where the value at a position stands.
+    """
+    if values.size == 0:
+        return num_classes or 1
+    if values.dtype.kind not in "iu":
+        raise DataError(f"labels of type {values.dtype} are not whole numbers.")
+    bound = _MAX_CLASSES if num_classes is None else num_classes
+    if values.min() < 0 or values.max() >= bound:
+        position = int(np.flatnonzero((values < 0) | (values >= bound))[0])
+        limit = "" if num_classes is None else f" for num_classes={num_classes}"
+        raise DataError(
+            f"{place(position)}: label {values[position]} is out of range{limit}. "
+            f"Labels count from 0."
+        )
+    return num_classes or int(values.max()) + 1
+
+
+def flatten_ragged(
+    labels: Sequence[ArrayLike] | pa.Array,
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The values of all rows, and where each row begins in them: (P,) and (N + 1,)."""
+    if isinstance(labels, pa.ChunkedArray):
+        labels = labels.combine_chunks()
+    if isinstance(labels, pa.Array):
+        if labels.null_count:
+            row = pc.index(labels.is_null(), True).as_py()
+            raise DataError(f"row {row}: its labels are missing. Write an empty list for none.")
+        lengths = pc.list_value_length(labels).to_numpy(zero_copy_only=False)
+        flat = labels.flatten()
+        if flat.null_count:
+            position = pc.index(flat.is_null(), True).as_py()
+            row = int(np.searchsorted(np.cumsum(lengths), position, side="right"))
+            raise DataError(f"row {row}: one of its labels is missing. Remove it.")
+        values = flat.to_numpy(zero_copy_only=False)
+    else:
+        arrays = [np.asarray(row) for row in labels]
+        lengths = np.array([len(row) for row in arrays], np.int64)
+        filled = [row for row in arrays if len(row)]
+        values = np.concatenate(filled) if filled else np.zeros(0, np.int64)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return values, offsets
+
+
+def as_dense(array: ArrayLike, name: str) -> NDArray[Any]:
+    """A two-dimensional NumPy array from NumPy, torch (any device) or anything with __array__."""
+    if hasattr(array, "detach"):  # torch: out of the graph and off the device
+        array = array.detach().cpu()
+    if not hasattr(array, "__array__") and hasattr(array, "__dlpack__"):
+        array = np.from_dlpack(array)  # type: ignore[arg-type]
+    try:
+        dense_NC = np.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} are not an array: {error}.") from None
+    if dense_NC.ndim != 2:
+        raise DataError(f"{name} of shape {dense_NC.shape} must be (num_videos, num_classes).")
+    return dense_NC
+
+
+def check_truth(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
+    """Boolean values, from Boolean ones or from numbers that are all 0 or 1."""
+    if values.dtype == np.bool_:
+        return values
+    wrong = np.argwhere((values != 0) & (values != 1)) if values.dtype.kind in "iuf" else [()]
+    if len(wrong):
+        where = tuple(int(i) for i in wrong[0])
+        value = f" {values[where]} at {where}" if where else f" of type {values.dtype}"
+        raise DataError(
+            f"{name} must be Boolean or 0/1, and hold{value}. "
+            f"Predictions come first, labels second: are they swapped?"
+        )
+    return values.astype(np.bool_)
+
+
+def cut_dense(
+    dense_NC: NDArray[Any], top_k: int, place: Callable[[int], str]
+) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """Labels and confidences of the top_k of each row, equal ones by rising label: (N, k) each.
+
+    Ranked as float32, or as float64 where the array is of it; `place` says where a row stands.
+    """
+    from gapkit._kernels.top_k import top_k as fill_top_k
+
+    if dense_NC.dtype.kind != "f":
+        raise DataError(
+            f"confidences of type {dense_NC.dtype} are not floating-point numbers. "
+            f"Predictions come first, labels second: are they swapped?"
+        )
+    dtype = np.float64 if dense_NC.dtype.itemsize > 4 else np.float32
+    dense_NC = np.ascontiguousarray(dense_NC, dtype)
+    k = min(check_top_k(top_k), dense_NC.shape[1])
+    label_NK = np.empty((len(dense_NC), k), np.uint32)
+    confidence_NK = np.empty((len(dense_NC), k), dtype)
+    row = fill_top_k(dense_NC, label_NK, confidence_NK) if k else -1
+    if row >= 0:
+        label = int(np.flatnonzero(~np.isfinite(dense_NC[row]))[0])
+        raise DataError(
+            f"{place(row)}: the confidence of label {label} is {dense_NC[row, label]}. "
+            f"Confidences must be finite numbers."
+        )
+    return label_NK, confidence_NK
