@@ -1,0 +1,148 @@
+"""Tables as Arrow columns: what Parquet and Arrow IPC files hold."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from gapkit import _checks
+from gapkit.errors import DataError
+from gapkit.predictions import Labels, Predictions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+METADATA_KEY = b"gapkit"
+VERSION = 1
+
+
+def submission_schema(num_classes: int | None, top_k: int, provenance: dict[str, Any]) -> pa.Schema:
+    """Columns and metadata of a submission; unknown num_classes takes the wide labels."""
+    wide = num_classes is None or _checks.label_dtype(num_classes) is np.uint32
+    label_type = pa.uint32() if wide else pa.uint16()
+    about = {"version": VERSION, "top_k": top_k, "num_classes": num_classes, **provenance}
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("labels", pa.list_(label_type)),
+            ("confidences", pa.list_(pa.float32())),
+        ],
+        metadata={METADATA_KEY: json.dumps(about)},
+    )
+
+
+def predictions_to_batch(predictions: Predictions, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of a table as a record batch of the schema."""
+    k = predictions.top_k
+    offsets = np.zeros(len(predictions) + 1, np.int32)
+    np.cumsum(predictions.lengths, out=offsets[1:])
+    columns = []
+    for field, values_NK in (
+        (schema.field("labels"), predictions.labels),
+        (schema.field("confidences"), predictions.confidences),
+    ):
+        counted_NK = np.arange(k) < predictions.lengths[:, None]
+        flat = values_NK.reshape(-1) if counted_NK.all() else values_NK[counted_NK]
+        values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype(), copy=False))
+        columns.append(pa.ListArray.from_arrays(offsets, values, type=field.type))
+    return pa.RecordBatch.from_arrays([predictions.id_column, *columns], schema=schema)
+
+
+def table_to_predictions(table: pa.Table) -> Predictions:
+    """A submission from its columns; list types of any engine, rows of any length."""
+    _check_columns(table.schema, ("id", "labels", "confidences"), "a submission")
+    about = read_metadata(table.schema)
+    labels, label_offsets = _checks.flatten_ragged(table["labels"])
+    confidences, offsets = _checks.flatten_ragged(table["confidences"])
+    uneven = np.flatnonzero(np.diff(offsets) != np.diff(label_offsets))
+    if uneven.size:
+        row = int(uneven[0])
+        raise DataError(
+            f"row {row} (id {table['id'][row].as_py()!r}): {np.diff(label_offsets)[row]} labels "
+            f"but {np.diff(offsets)[row]} confidences. Give each label its confidence."
+        )
+    lengths = np.diff(offsets)
+    provenance = {
+        key: value for key, value in about.items() if key not in ("version", "top_k", "num_classes")
+    }
+    return Predictions(
+        table["id"],
+        _to_rows(labels, lengths),
+        _to_rows(confidences, lengths),
+        lengths,
+        num_classes=about.get("num_classes"),
+        provenance=provenance,
+    )
+
+
+def labels_to_table(labels: Labels) -> pa.Table:
+    """Ids and lists of true labels, with num_classes and names as metadata."""
+    dtype = _checks.label_dtype(labels.num_classes or 2**32 - 1)
+    ragged = pa.ListArray.from_arrays(
+        labels.offsets.astype(np.int32), pa.array(labels.values.astype(dtype))
+    )
+    about: dict[str, Any] = {"version": VERSION, "num_classes": labels.num_classes}
+    if labels.label_names is not None:
+        about["label_names"] = labels.label_names
+    table = pa.table({"id": labels.id_column, "labels": ragged})
+    return table.replace_schema_metadata({METADATA_KEY: json.dumps(about)})
+
+
+def table_to_labels(table: pa.Table) -> Labels:
+    """Labels from their columns."""
+    if "confidences" in table.column_names:
+        raise DataError("a submission where labels were expected. Are the files swapped?")
+    _check_columns(table.schema, ("id", "labels"), "a labels file")
+    about = read_metadata(table.schema)
+    return Labels(
+        table["id"],
+        table["labels"],
+        num_classes=about.get("num_classes"),
+        label_names=about.get("label_names"),
+    )
+
+
+def read_metadata(schema: pa.Schema) -> dict[str, Any]:
+    """The JSON under the key 'gapkit', {} where there is none."""
+    text = (schema.metadata or {}).get(METADATA_KEY)
+    if text is None:
+        return {}
+    try:
+        about = json.loads(text)
+    except ValueError:
+        about = None
+    if not isinstance(about, dict):
+        raise DataError("its metadata under 'gapkit' is not a JSON object. Write it anew.")
+    if about.get("version", 0) > VERSION:
+        raise DataError(
+            f"written in version {about['version']} of the format, and this gapkit reads up to "
+            f"{VERSION}. Upgrade gapkit."
+        )
+    return about
+
+
+def _check_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None:
+    missing = [name for name in names if name not in schema.names]
+    if missing:
+        raise DataError(
+            f"not {what}: column {missing[0]!r} is missing among {', '.join(schema.names)}. "
+            f"It needs {', '.join(names)}."
+        )
+    for name in names[1:]:
+        kind = schema.field(name).type
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if not (is_list or pa.types.is_fixed_size_list(kind) or pa.types.is_list_view(kind)):
+            raise DataError(f"column {name!r} is {kind} and must be a list a video.")
+
+
+def _to_rows(values: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[Any]:
+    """Ragged values as (N, k), zero past each row's length; no copy where all are of one length."""
+    k = int(lengths.max(initial=0))
+    if (lengths == k).all():
+        return values.reshape(len(lengths), k)
+    rows_NK = np.zeros((len(lengths), k), values.dtype)
+    rows_NK[np.arange(k) < lengths[:, None]] = values
+    return rows_NK

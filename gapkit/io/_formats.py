@@ -1,0 +1,75 @@
+"""What a file is, told from its first bytes; and errors that name the file."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from gapkit.errors import DataError, UsageError
+
+SUBMISSION_SUFFIXES = {
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".csv": "csv",
+    ".csv.gz": "csv.gz",
+}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Put the file's name before whatever goes wrong while it is read."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder. Name a file in it.") from None
+    except (OSError, pa.ArrowException, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: can't be read, it is damaged or cut short ({reason}). Write or copy it anew."
+        ) from None
+
+
+def detect_format(path: Path) -> str:
+    """'parquet', 'arrow', 'csv' or 'csv.gz'."""
+    with path.open("rb") as file:
+        head = file.read(512)
+        if head[:4] == b"PAR1":
+            file.seek(-min(4, len(head)), 2)
+            if len(head) < 12 or file.read() != b"PAR1":
+                raise DataError("Parquet that is cut short: its end is missing. Copy it anew.")
+            return "parquet"
+    if not head:
+        raise DataError("the file is empty. Write or copy it anew.")
+    if head[:6] == b"ARROW1":
+        return "arrow"
+    if head[:2] == b"\x1f\x8b":
+        return "csv.gz"
+    if b"\0" not in head and b"," in head.split(b"\n")[0]:
+        return "csv"
+    raise DataError(
+        "neither Parquet nor Arrow IPC nor CSV with a header line. "
+        "Write it with gapkit or as README.md describes."
+    )
+
+
+def format_of_suffix(path: Path) -> str:
+    """The format that an output's suffix asks for."""
+    for suffix, name in sorted(SUBMISSION_SUFFIXES.items(), key=lambda item: -len(item[0])):
+        if path.name.endswith(suffix):
+            return name
+    raise UsageError(
+        f"{path}: the suffix chooses the format. Use one of {', '.join(SUBMISSION_SUFFIXES)}."
+    )
+
+
+def open_text(path: Path, kind: str) -> pa.NativeFile:
+    """A CSV's bytes, unpacked where it is gzipped."""
+    return pa.input_stream(str(path), compression="gzip" if kind == "csv.gz" else None)
