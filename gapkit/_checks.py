@@ -139,6 +139,8 @@ def as_dense(array: ArrayLike, name: str) -> NDArray[Any]:
     """A two-dimensional NumPy array from NumPy, torch (any device) or anything with __array__."""
     if hasattr(array, "detach"):  # torch: out of the graph and off the device
         array = array.detach().cpu()
+        if str(array.dtype) == "torch.bfloat16":  # NumPy has none; float32 holds it exactly
+            array = array.float()
     if not hasattr(array, "__array__") and hasattr(array, "__dlpack__"):
         array = np.from_dlpack(array)  # type: ignore[arg-type]
     try:

@@ -37,7 +37,7 @@ class Ranking:
     num_videos_with_labels: int
     """Labelled videos with at least one true label"""
     missing: int
-    """Labelled videos without a prediction"""
+    """Labelled videos that the predictions lack"""
     ignored: int
     """Predicted ids without labels"""
 
@@ -105,7 +105,7 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
         positives_by_label=np.bincount(labels.values, minlength=bound),
         num_videos=len(labels),
         num_videos_with_labels=int(np.count_nonzero(num_true)),
-        missing=len(labels) - int(np.count_nonzero(length_N)),
+        missing=len(labels) - len(truth_N),
         ignored=ignored,
     )
 
