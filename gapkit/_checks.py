@@ -135,14 +135,15 @@ def flatten_ragged(
     return values, offsets
 
 
-def as_dense(array: ArrayLike, name: str) -> NDArray[Any]:
-    """A two-dimensional NumPy array from NumPy, torch (any device) or anything with __array__."""
+def as_dense(given: ArrayLike, name: str) -> NDArray[Any]:
+    """A two-dimensional NumPy array from NumPy, torch (any device), DLPack or __array__."""
+    array: Any = given
     if hasattr(array, "detach"):  # torch: out of the graph and off the device
         array = array.detach().cpu()
         if str(array.dtype) == "torch.bfloat16":  # NumPy has none; float32 holds it exactly
             array = array.float()
     if not hasattr(array, "__array__") and hasattr(array, "__dlpack__"):
-        array = np.from_dlpack(array)  # type: ignore[arg-type]
+        array = np.from_dlpack(array)
     try:
         dense_NC = np.asarray(array)
     except (TypeError, ValueError) as error:

@@ -174,6 +174,25 @@ class Predictions:
         )
         return cls(id_column, label_NK, confidence_NK, num_classes=dense_NC.shape[1])
 
+    @classmethod
+    def concat(cls, parts: Sequence[Predictions]) -> Predictions:
+        """Return the rows of all parts, one part after another; at least one part.
+
+        Raises
+        ------
+        DataError
+            An id stands in two parts.
+        """
+        k = max(part.top_k for part in parts)
+        return cls(
+            pa.concat_arrays([part.id_column for part in parts]),
+            np.concatenate([_widen(part.labels, k) for part in parts]),
+            np.concatenate([_widen(part.confidences, k) for part in parts]),
+            np.concatenate([part.lengths for part in parts]),
+            num_classes=parts[0].num_classes,
+            provenance=parts[0].provenance,
+        )
+
     @property
     def ids(self) -> NDArray[np.object_]:
         """Video ids as Python strings, (N,); `id_column` holds them as Arrow does."""
@@ -209,6 +228,10 @@ class Predictions:
             f"Predictions(num_videos={len(self)}, top_k={self.top_k}, "
             f"num_classes={self.num_classes})"
         )
+
+
+def _widen(values_NK: NDArray[Any], k: int) -> NDArray[Any]:
+    return np.pad(values_NK, ((0, 0), (0, k - values_NK.shape[1])))
 
 
 class Labels:

@@ -1,0 +1,79 @@
+"""Frozen dataclasses of settings, filled from `key=value` and from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from gapkit.errors import GapkitError, UsageError
+
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """The settings of a list of 'key=value', each key once.
+
+    Raises
+    ------
+    UsageError
+        A pair has no '=', or a key stands twice.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {pair}: not key=value.")
+        if key in settings:
+            raise UsageError(f"--set {pair}: {key} is set twice.")
+        settings[key] = value
+    return settings
+
+
+def make_config(config_class: type[Any] | None, settings: Mapping[str, Any], owner: str) -> Any:
+    """A config with the given fields, the others at their defaults; None where there is no class.
+
+    Raises
+    ------
+    UsageError
+        A field is unknown (the nearest one is offered), or a value is not of its type or range.
+    """
+    if config_class is None:
+        if settings:
+            raise UsageError(f"{owner} has no settings, and --set names {next(iter(settings))!r}.")
+        return None
+    names = [field.name for field in dataclasses.fields(config_class)]
+    hints = typing.get_type_hints(config_class)
+    values = {}
+    for key, value in settings.items():
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise UsageError(f"{owner} has no setting {key!r}. {hint}It has {', '.join(names)}.")
+        values[key] = _convert(value, hints[key], key, owner) if isinstance(value, str) else value
+    try:
+        return config_class(**values)
+    except GapkitError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{owner}: {error}") from None
+
+
+def _convert(text: str, hint: Any, key: str, owner: str) -> Any:
+    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    choices = typing.get_args(hint) if is_union else (hint,)
+    for kind in choices:
+        if kind is type(None) and text.lower() == "none":
+            return None
+        if kind is bool and text.lower() in _WORDS:
+            return _WORDS[text.lower()]
+        if kind in (int, float, str):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    wanted = " or ".join("none" if kind is type(None) else kind.__name__ for kind in choices)
+    raise UsageError(f"{owner}: setting {key}={text} is not {wanted}.")

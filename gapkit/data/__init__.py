@@ -1,0 +1,7 @@
+"""Splits of videos with features and labels: made from TFRecords, read as crops."""
+
+from gapkit.data._import import ImportResult, import_tfrecords
+from gapkit.data._loader import Loader
+from gapkit.data._store import FrameStore
+
+__all__ = ["FrameStore", "ImportResult", "Loader", "import_tfrecords"]

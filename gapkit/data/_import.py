@@ -1,0 +1,228 @@
+"""TFRecords to a split."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from gapkit.data._records import Video, read_videos
+from gapkit.data._split import LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
+from gapkit.data._vocabulary import Vocabulary, find_vocabulary
+from gapkit.errors import DataError, GapkitError, UsageError
+from gapkit.io import labels_to_table, replacing_folder
+from gapkit.predictions import Labels
+
+DEFAULT_STRIDE = 5
+_SHORT_FRAMES = 50  # the longest of the first videos has fewer: stride 1
+_NUM_FIRST = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportResult:
+    """What an import did."""
+
+    meta: SplitMeta
+    """The split"""
+    was_complete: bool
+    """Whether the split of the same files was there already"""
+    num_unlabelled: int
+    """Videos without labels"""
+    vocabulary: str
+    """Where the number of labels comes from"""
+
+
+def import_tfrecords(
+    files: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    num_classes: int | None = None,
+    vocabulary: str | os.PathLike[str] | None = None,
+    stride: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> ImportResult:
+    """Write a split from TFRecord files, checking the CRCs of each record.
+
+    Reads YouTube-8M frame level (`rgb`, `audio`) and video level (`mean_rgb`, `mean_audio`), and
+    AudioSet (`audio_embedding`, called `audio`). Onto a complete split of the same files it does
+    nothing; whatever fails, what was there stays as it was.
+
+    Parameters
+    ----------
+    files : sequence of path
+        TFRecord files of one kind; each becomes a shard.
+    output : path
+        Folder of the split, as DATA/val.
+    num_classes : int, optional
+        Number of labels; by default from `vocabulary`, from a `vocabulary.csv` beside the files,
+        or from the release, where it is a known one.
+    vocabulary : path, optional
+        CSV with the columns index,name (or AudioSet's class_labels_indices.csv).
+    stride : int, optional
+        Frames are laid out for crops of this stride. By default 5, or 1 where the longest of the
+        first 100 videos has fewer than 50 frames.
+    overwrite : bool
+        Replace a split of other files.
+    progress : callable, optional
+        Called with the bytes read so far and the bytes of all files.
+
+    Raises
+    ------
+    DataError
+        A file is absent or damaged (file, record and byte are named), records are of different
+        kinds, a video has no frames, an id stands twice, a label is out of range, the number of
+        labels is not known, the output can't be written, or holds a split of other files.
+    GapkitError
+        The packages tfrecord and crc32c are not installed.
+    """
+    if not files:
+        raise UsageError("no files to import. Name at least one TFRecord file.")
+    if stride is not None and stride < 1:
+        raise UsageError(f"stride is {stride}. It must be 1 or more.")
+    paths, output = [Path(file) for file in files], Path(output)
+    sources = [_source(path) for path in paths]
+    first = list(itertools.islice(read_videos(paths[0]), _NUM_FIRST))
+    found = find_vocabulary(
+        paths,
+        num_classes=num_classes,
+        vocabulary=None if vocabulary is None else Path(vocabulary),
+        known_classes=first[0].known_classes,
+    )
+    stride = stride or _default_stride(first)
+    meta = SplitMeta(
+        level=first[0].level,
+        feature_sizes=first[0].feature_sizes,
+        num_classes=found.num_classes,
+        stride=stride,
+        num_videos=0,
+        shards={},
+        sources=sources,
+    )
+    there = _complete_split(output, meta)
+    if there is not None and not overwrite:
+        return ImportResult(
+            meta=there, was_complete=True, num_unlabelled=0, vocabulary=found.source
+        )
+    with replacing_folder(output, overwrite=overwrite) as folder:
+        return _write_split(paths, folder, meta, found, progress)
+
+
+def _default_stride(first: list[Video]) -> int:
+    longest = max(video.num_frames for video in first)
+    return DEFAULT_STRIDE if longest >= _SHORT_FRAMES else 1
+
+
+def _source(path: Path) -> Source:
+    try:
+        from crc32c import crc32c
+    except ImportError:
+        raise GapkitError(
+            "TFRecord files need the package crc32c. Install it: pip install 'gapkit[train]'"
+        ) from None
+    crc = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                crc = crc32c(block, crc)
+        return Source(name=path.name, size_bytes=path.stat().st_size, crc32c=crc)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file. Check the path.") from None
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror}.") from None
+
+
+def _complete_split(output: Path, meta: SplitMeta) -> SplitMeta | None:
+    """The split that is there, if it was made of the same files in the same way."""
+    if not (output / SPLIT_FILE).is_file():
+        return None
+    there = SplitMeta.read(output)
+    same = all(
+        getattr(there, name) == getattr(meta, name) for name in ("sources", "num_classes", "stride")
+    )
+    return there if same else None
+
+
+def _write_split(
+    paths: list[Path],
+    folder: Path,
+    meta: SplitMeta,
+    vocabulary: Vocabulary,
+    progress: Callable[[int, int], object] | None,
+) -> ImportResult:
+    total_bytes = sum(source.size_bytes for source in meta.sources)
+    done_bytes = 0
+
+    def count_bytes(taken: int) -> None:
+        nonlocal done_bytes
+        done_bytes += taken
+        if progress is not None:
+            progress(done_bytes, total_bytes)
+
+    ids: list[str] = []
+    labels: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+    num_frames: list[int] = []
+    shards: dict[str, int] = {}
+    for number, path in enumerate(paths):
+        name = f"features-{number:05d}.arrow"
+        writer = ShardWriter(folder / name, meta.level, meta.feature_sizes, meta.stride)
+        before = len(ids)
+        for video in read_videos(path, on_bytes=count_bytes):
+            _check_video(video, meta, path)
+            writer.write(video)
+            ids.append(video.id)
+            labels.append(video.labels)
+            num_frames.append(video.num_frames)
+        writer.close()
+        shards[name] = len(ids) - before
+    _check_ids(ids, paths, list(shards.values()))
+    table = labels_to_table(
+        Labels(ids, labels, num_classes=meta.num_classes, label_names=vocabulary.names)
+    )
+    table = table.append_column("num_frames", pa.array(num_frames, pa.int32()))
+    pq.write_table(table, folder / LABELS_FILE, write_page_checksum=True)
+    meta = SplitMeta(**{**vars(meta), "num_videos": len(ids), "shards": shards})
+    meta.write(folder)
+    return ImportResult(
+        meta=meta,
+        was_complete=False,
+        num_unlabelled=sum(len(row) == 0 for row in labels),
+        vocabulary=vocabulary.source,
+    )
+
+
+def _check_video(video: Video, meta: SplitMeta, path: Path) -> None:
+    if video.level != meta.level or video.feature_sizes != meta.feature_sizes:
+        raise DataError(
+            f"{path}: video {video.id!r} has {video.level}-level features "
+            f"{video.feature_sizes}, and the first video {meta.level}-level "
+            f"{meta.feature_sizes}. Import files of one kind."
+        )
+    if video.labels.size and not 0 <= video.labels.min() <= video.labels.max() < meta.num_classes:
+        wrong = next(x for x in video.labels.tolist() if not 0 <= x < meta.num_classes)
+        raise DataError(
+            f"{path}: video {video.id!r}: label {wrong} is out of range for "
+            f"num_classes={meta.num_classes}. Pass the right --num-classes or --vocabulary."
+        )
+    if len(np.unique(video.labels)) != video.labels.size:
+        raise DataError(f"{path}: video {video.id!r} has a label twice. Keep it once.")
+
+
+def _check_ids(ids: list[str], paths: list[Path], num_videos: list[int]) -> None:
+    codes = pc.dictionary_encode(pa.array(ids, pa.string())).indices.to_numpy()
+    first = np.unique(codes, return_index=True)[1]
+    if len(first) == len(ids):
+        return
+    row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+    ends = np.cumsum(num_videos)
+    here, there = (
+        paths[int(np.searchsorted(ends, x, side="right"))] for x in (row, int(first[codes[row]]))
+    )
+    raise DataError(f"{here}: video {ids[row]!r} is in {there} already. Import each video once.")
