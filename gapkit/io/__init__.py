@@ -3,16 +3,20 @@
 A submission is Parquet, Arrow IPC or the Kaggle CSV (plain or gzipped).
 """
 
-from gapkit.io._atomic import replacing_file, replacing_folder
+from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, stage_folder
+from gapkit.io._columns import labels_to_table
 from gapkit.io._labels import read_labels, write_labels
 from gapkit.io._submission import open_submission, read_predictions, write_predictions
 
 __all__ = [
+    "install_folder",
+    "labels_to_table",
     "open_submission",
     "read_labels",
     "read_predictions",
     "replacing_file",
     "replacing_folder",
+    "stage_folder",
     "write_labels",
     "write_predictions",
 ]

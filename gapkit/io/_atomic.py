@@ -55,16 +55,9 @@ def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
         The folder can't be written, or is not empty and `overwrite` is False.
     """
     path = Path(path)
-    if path.is_file():
-        raise DataError(f"{path} is a file. Name a folder.")
-    if not overwrite and path.is_dir() and any(path.iterdir()):
-        raise DataError(f"{path} is not empty. Pass --overwrite to replace it.")
-    temporary = _beside(path)
+    temporary = stage_folder(path, overwrite=overwrite)
     try:
-        temporary.mkdir()
         yield temporary
-        for file in temporary.rglob("*"):
-            _sync(file)
         install_folder(temporary, path)
     except OSError as error:
         raise _write_error(path, error) from None
@@ -72,8 +65,24 @@ def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def stage_folder(path: Path, *, overwrite: bool) -> Path:
+    """A new temporary folder beside `path`, which must not hold anything unless `overwrite`."""
+    if path.is_file():
+        raise DataError(f"{path} is a file. Name a folder.")
+    if not overwrite and path.is_dir() and any(path.iterdir()):
+        raise DataError(f"{path} is not empty. Pass --overwrite to replace it.")
+    temporary = _beside(path)
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise _write_error(path, error) from None
+    return temporary
+
+
 def install_folder(temporary: Path, path: Path) -> None:
-    """Move a finished folder to its place, over the one that is there."""
+    """Sync a finished folder and move it to its place, over the one that is there."""
+    for file in temporary.rglob("*"):
+        _sync(file)
     old = temporary.with_name(f"{temporary.name}.old")
     if path.exists():
         path.rename(old)

@@ -1,0 +1,72 @@
+"""A predictor that is a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gapkit.batch import Batch
+
+
+class TorchPredictor(nn.Module):
+    """Base of the predictors that the bundled trainer trains.
+
+    A child is built from `(num_classes, feature_sizes, config)` and defines `forward`.
+
+    Parameters
+    ----------
+    num_classes : int
+    feature_sizes : mapping of str to int
+        Values a frame (or a video) by feature.
+    config : frozen dataclass
+        Its fields `stride` and `max_frames`, where it has them, say how crops are cut.
+    """
+
+    def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Any) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.feature_sizes = dict(feature_sizes)
+        self.config = config
+
+    def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
+        """Return the confidences (B, num_classes), in [0, 1].
+
+        Parameters
+        ----------
+        features : dict of str to Tensor
+            (B, T, D) uint8 frames, or (B, D) float32 at video level.
+        num_frames : (B,) int64
+        """
+        raise TypeError(f"{type(self).__name__} must define forward(features, num_frames).")
+
+    def penalty(self) -> Tensor:
+        """Return what the loss adds for the size of weights; 0 unless a child says otherwise."""
+        return torch.zeros(())
+
+    def predict(self, batch: Batch) -> NDArray[np.float32]:
+        """Return the confidences of a batch, (B, num_classes), in evaluation mode."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                confidence_BC: NDArray[np.float32] = (
+                    self(*self.tensors(batch)).float().cpu().numpy()
+                )
+        finally:
+            self.train(was_training)
+        return confidence_BC
+
+    def tensors(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Return a batch's features and num_frames on the module's device."""
+        device = next(self.parameters()).device
+        features = {
+            name: torch.from_numpy(values).to(device) for name, values in batch.features.items()
+        }
+        return features, torch.from_numpy(batch.num_frames).to(device)

@@ -1,0 +1,172 @@
+"""Run folders: what training leaves, and what predicting starts from.
+
+A run holds config.json, last.safetensors, best.safetensors, metrics.jsonl.
+Nothing is pickled, and the predictor is named by entry point only, so a stranger's run can be
+opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from gapkit.errors import DataError, PredictorError
+from gapkit.io import install_folder, replacing_file, stage_folder
+from gapkit.plugins import Plugin, find_predictor
+from gapkit.training._module import TorchPredictor
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+CHECKPOINTS = ("last", "best")
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A trained predictor, ready to predict."""
+
+    predictor: TorchPredictor
+    """With the weights of the checkpoint"""
+    name: str
+    """Of the predictor"""
+    path: Path
+    """Folder of the run"""
+    checkpoint: str
+    """'last' or 'best'"""
+    batch_size: int
+    """Validation batch size in training: with it a prediction repeats to the bit"""
+
+
+def load_run(
+    path: str | os.PathLike[str],
+    *,
+    checkpoint: str = "last",
+    predictor: str | None = None,
+    device: str = "cpu",
+) -> Run:
+    """Return the predictor of a run folder, with its weights.
+
+    Parameters
+    ----------
+    path : path
+    checkpoint : {'last', 'best'}
+        Weights after the last epoch, or of the best GAP on the holdout.
+    predictor : str, optional
+        The name of its predictor, where it was trained from a `.py` file or `module:object`.
+    device : str
+        Where the weights go, as torch names it.
+
+    Raises
+    ------
+    DataError
+        A file of the run is missing or damaged, or its weights do not fit its predictor.
+    PredictorError
+        Its predictor is not installed.
+    """
+    path = Path(path)
+    about = _read_config(path / CONFIG_FILE)
+    name = predictor or about["predictor"]
+    if name is None:
+        raise PredictorError(
+            f"{path}: trained from {about['trained_from']!r}, which a run does not load by itself. "
+            f"Pass --predictor {about['trained_from']}"
+        )
+    plugin = find_predictor(name)
+    config = plugin.configure(about["config"] or {})
+    module = build_module(plugin, about["num_classes"], about["feature_sizes"], config, seed=0)
+    weights_path = path / f"{checkpoint}.safetensors"
+    try:
+        module.load_state_dict(load_file(weights_path))
+    except FileNotFoundError:
+        raise DataError(f"{weights_path}: no such file. Train the run again.") from None
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{weights_path}: damaged or cut short ({error}). Train the run again."
+        ) from None
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{weights_path}: does not fit predictor {name!r}: {reason[:200]}"
+        ) from None
+    return Run(
+        predictor=module.to(device),
+        name=name,
+        path=path,
+        checkpoint=checkpoint,
+        batch_size=int(about["training"]["validation_batch_size"]),
+    )
+
+
+def build_module(
+    plugin: Plugin, num_classes: int, feature_sizes: dict[str, int], config: Any, *, seed: int
+) -> TorchPredictor:
+    """The module of a predictor, with weights from the seed; PredictorError if it is none."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = plugin.build(num_classes, feature_sizes, config)
+    if not isinstance(module, TorchPredictor):
+        raise PredictorError(
+            f"predictor {plugin.name!r} is not a gapkit.training.TorchPredictor, so it can't be "
+            f"trained. It needs no training: gapkit predict {plugin.name}"
+        )
+    return module
+
+
+class RunWriter:
+    """Writes a run folder, which takes its place with the first checkpoint and is whole from then.
+
+    Until then it lies beside its place, and leaving the `with` block removes it: what was there
+    stays.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any], *, overwrite: bool) -> None:
+        self._path = path
+        self._folder = stage_folder(path, overwrite=overwrite)
+        config = json.dumps({"version": VERSION, **about}, indent=1)
+        (self._folder / CONFIG_FILE).write_text(config + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._folder != self._path:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def checkpoint(
+        self, module: TorchPredictor, record: Mapping[str, Any], *, is_best: bool
+    ) -> None:
+        """Keep the weights as the last, and as the best if they are; log the record."""
+        weights = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
+        for name in CHECKPOINTS if is_best else CHECKPOINTS[:1]:
+            with replacing_file(self._folder / f"{name}.safetensors") as temporary:
+                temporary.write_bytes(save(weights))  # save_file leaves a file of mode 0600
+        with (self._folder / METRICS_FILE).open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        if self._folder != self._path:
+            install_folder(self._folder, self._path)
+            self._folder = self._path
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file. Name the folder of a run.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: can't be read ({error}). Train the run again.") from None
+    if not isinstance(about, dict) or about.get("version") != VERSION:
+        raise DataError(f"{path}: not the config of a run of version {VERSION}.")
+    keys = ("predictor", "trained_from", "config", "num_classes", "feature_sizes", "training")
+    missing = [key for key in keys if key not in about]
+    if missing:
+        raise DataError(f"{path}: {missing[0]!r} is missing. Train the run again.")
+    return about
