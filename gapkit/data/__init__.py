@@ -2,6 +2,7 @@
 
 from gapkit.data._import import ImportResult, import_tfrecords
 from gapkit.data._loader import Loader
+from gapkit.data._split import missing_split
 from gapkit.data._store import FrameStore
 
-__all__ = ["FrameStore", "ImportResult", "Loader", "import_tfrecords"]
+__all__ = ["FrameStore", "ImportResult", "Loader", "import_tfrecords", "missing_split"]
