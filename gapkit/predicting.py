@@ -5,12 +5,15 @@ Needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gapkit.errors import GapkitError, PredictorError, UsageError
+from gapkit.io import open_submission
 from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from gapkit.data import FrameStore
     from gapkit.plugins import Predictor
 
-__all__ = ["predict_blocks", "predict_split"]
+__all__ = ["predict_blocks", "predict_split", "write_split"]
 
 
 def predict_blocks(
@@ -80,6 +83,50 @@ def predict_blocks(
 def predict_split(predictor: Predictor, store: FrameStore, **options: Any) -> Predictions:
     """Return the predictions of a whole split; options as for `predict_blocks`."""
     return Predictions.concat(list(predict_blocks(predictor, store, **options)))
+
+
+def write_split(
+    predictor: Predictor,
+    store: FrameStore,
+    path: str | os.PathLike[str],
+    *,
+    starts: Sequence[int] = (0,),
+    separate: bool = False,
+    top_k: int = 20,
+    provenance: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> list[Path]:
+    """Write a split's predictions as a submission, streamed; return the files written.
+
+    Parameters
+    ----------
+    predictor, store, starts, top_k, options
+        As for `predict_blocks`.
+    path : path
+        Its suffix chooses the format.
+    separate : bool
+        Write one file a start, `p.start0.parquet` for `p.parquet`, instead of their average.
+    provenance : mapping, optional
+        What made the predictions; `split` and `starts` are added.
+
+    Raises
+    ------
+    PredictorError, UsageError, DataError
+        As `predict_blocks` and `gapkit.io.open_submission` do. Files that were there stay.
+    """
+    path = Path(path)
+    stem, dot, suffix = path.name.partition(".")
+    groups = [(path.with_name(f"{stem}.start{s}{dot}{suffix}"), [s]) for s in starts]
+    written = []
+    for target, group in groups if separate else [(path, list(starts))]:
+        about = {**(provenance or {}), "split": str(store.path), "starts": group}
+        with open_submission(
+            target, num_classes=store.num_classes, top_k=top_k, provenance=about
+        ) as write:
+            for block in predict_blocks(predictor, store, starts=group, top_k=top_k, **options):
+                write(block)
+        written.append(target)
+    return written
 
 
 def _call(

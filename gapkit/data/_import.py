@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gapkit.data._records import Video, read_videos
-from gapkit.data._split import LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
+from gapkit.data._split import FILES, LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
 from gapkit.data._vocabulary import Vocabulary, find_vocabulary
 from gapkit.errors import DataError, GapkitError, UsageError
 from gapkit.io import labels_to_table, replacing_folder
@@ -111,7 +111,12 @@ def import_tfrecords(
         return ImportResult(
             meta=there, was_complete=True, num_unlabelled=0, vocabulary=found.source
         )
-    with replacing_folder(output, overwrite=overwrite) as folder:
+    if (output / SPLIT_FILE).is_file() and not overwrite:
+        raise DataError(
+            f"{output}: is a split of other files, or made with other options. "
+            f"Pass --overwrite to replace it."
+        )
+    with replacing_folder(output, ours=FILES, overwrite=overwrite) as folder:
         return _write_split(paths, folder, meta, found, progress)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPLIT_FILE = "split.json"
 LABELS_FILE = "labels.parquet"
+FILES = (SPLIT_FILE, LABELS_FILE, "features-*.arrow")  # all that a split holds
 VERSION = 1
 _BATCH_BYTES = 32 << 20
 

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from gapkit.data._synth_world import (
     check_at_least,
 )
 from gapkit.data._tfrecord import messages, write_records
-from gapkit.errors import DataError
+from gapkit.data._vocabulary import FILE_NAME as VOCABULARY_FILE
+from gapkit.io import replacing_folder
 
 VAL_SHARE = 5  # one video in so many is in val
 VIDEOS_PER_SHARD = 1000
-VOCABULARY = "vocabulary.csv"
-SCRATCH = ".gapkit-synth-"  # begins the name of the folder that holds unfinished files
-WRITTEN = (VOCABULARY, "train-*.tfrecord", "val-*.tfrecord")  # all that overwrite may delete
+WRITTEN = (VOCABULARY_FILE, "train-*.tfrecord", "val-*.tfrecord")  # all that overwrite may delete
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,26 +109,8 @@ def synthesize(
     corpus = SynthCorpus(
         folder=Path(folder), num_train=num_videos - num_val, num_val=num_val, world=world
     )
-    _check_target(corpus.folder, overwrite)
-    target = corpus.folder.absolute()
-    anchor = next(path for path in (target, *target.parents) if path.exists())
-    try:
-        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=anchor) as scratch:
-            new, old = Path(scratch, "new"), Path(scratch, "old")
-            built = new / target.relative_to(anchor)
-            built.mkdir(parents=True)
-            old.mkdir()
-            _write(built, corpus, progress)
-            _check_target(corpus.folder, overwrite)  # again: making the videos took its time
-            replaced = [] if anchor != target else _written_in(target)
-            _move_all(
-                [(path, old / path.name) for path in replaced]
-                + [(path, anchor / path.name) for path in sorted(new.iterdir())]
-            )
-    except OSError as error:
-        raise DataError(
-            f"{folder}: can't be written: {error.strerror}. Check permissions and free space."
-        ) from error
+    with replacing_folder(folder, ours=WRITTEN, overwrite=overwrite) as temporary:
+        _write(temporary, corpus, progress)
     return corpus
 
 
@@ -168,50 +148,8 @@ def _write(
             indices = range(start, min(start + VIDEOS_PER_SHARD, num_of_split))
             with (folder / f"{split}-{shard:05d}.tfrecord").open("wb") as file:
                 write_records(file, records(split, indices))
-                file.flush()
-                os.fsync(file.fileno())
-    with (folder / VOCABULARY).open("w", encoding="utf-8", newline="") as text:
+    with (folder / VOCABULARY_FILE).open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("index", "name", "vertical"))
         for label, (name, vertical) in enumerate(zip(world.names, world.verticals, strict=True)):
             writer.writerow((label, name, VERTICALS[vertical]))
-
-
-def _check_target(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder whose content would be lost or mixed with the corpus."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise DataError(f"{existing}: is a file, not a folder. Choose another folder.")
-    if existing != folder:
-        return
-    written = set(_written_in(folder))
-    foreign = sorted(
-        path.name
-        for path in folder.iterdir()
-        if path not in written and not path.name.startswith(SCRATCH)
-    )
-    if foreign:
-        raise DataError(
-            f"{folder}: holds {foreign[0]!r}, which is no part of a corpus. Choose another folder."
-        )
-    if written and not overwrite:
-        raise DataError(
-            f"{folder}: holds a corpus already. Choose another folder, or pass --overwrite."
-        )
-
-
-def _written_in(folder: Path) -> list[Path]:
-    """Return the files of a corpus in a folder."""
-    return sorted(path for pattern in WRITTEN for path in folder.glob(pattern))
-
-
-def _move_all(moves: list[tuple[Path, Path]]) -> None:
-    """Rename every file, or none: an exception moves back those that were moved."""
-    try:
-        for source, goal in moves:
-            source.rename(goal)
-    except BaseException:
-        for source, goal in reversed(moves):
-            if goal.exists() and not source.exists():
-                goal.rename(source)
-        raise

@@ -24,6 +24,7 @@ def average(
     weights: Sequence[float] | None = None,
     *,
     top_k: int = 20,
+    names: Sequence[str] | None = None,
 ) -> Predictions:
     """Return the average of the members' confidences, cut to the top_k of each video.
 
@@ -38,6 +39,8 @@ def average(
         One a member, finite, not negative, not all 0; divided by their sum. Uniform by default.
     top_k : int
         Labels to keep of each video, at least 1.
+    names : sequence of str, optional
+        What errors and the result's provenance call the members.
 
     Returns
     -------
@@ -60,7 +63,8 @@ def average(
     """
     _checks.check_top_k(top_k)
     weight_M = check_weights(weights, len(members))
-    num_classes = _common_num_classes(members)
+    names = [f"member {m + 1}" for m in range(len(members))] if names is None else list(names)
+    num_classes = _common_num_classes(members, names)
     id_column = _union_of_ids(members)
     row_MN = [
         pc.index_in(id_column, value_set=member.id_column).fill_null(-1).to_numpy()
@@ -80,7 +84,14 @@ def average(
             bound,
             (label_NT[block], confidence_NT[block], length_N[block]),
         )
-    return Predictions(id_column, label_NT, confidence_NT, length_N, num_classes=num_classes)
+    return Predictions(
+        id_column,
+        label_NT,
+        confidence_NT,
+        length_N,
+        num_classes=num_classes,
+        provenance={"members": names, "weights": (weight_M / weight_M.sum()).tolist()},
+    )
 
 
 def check_weights(weights: Sequence[float] | None, num_members: int) -> NDArray[np.float64]:
@@ -104,13 +115,13 @@ def check_weights(weights: Sequence[float] | None, num_members: int) -> NDArray[
     return weight_M
 
 
-def _common_num_classes(members: Sequence[Predictions]) -> int | None:
+def _common_num_classes(members: Sequence[Predictions], names: list[str]) -> int | None:
     known = {m: p.num_classes for m, p in enumerate(members) if p.num_classes is not None}
     if len(set(known.values())) > 1:
         first = next(iter(known))
         other = next(m for m, value in known.items() if value != known[first])
         raise DataError(
-            f"member {other + 1} has num_classes={known[other]} and member {first + 1} has "
+            f"{names[other]} has num_classes={known[other]} and {names[first]} has "
             f"num_classes={known[first]}. Are they of one data set?"
         )
     # A member of unknown num_classes may hold any label, so the average's is unknown too.

@@ -5,10 +5,12 @@ A submission is Parquet, Arrow IPC or the Kaggle CSV (plain or gzipped).
 
 from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, stage_folder
 from gapkit.io._columns import labels_to_table
+from gapkit.io._formats import check_output
 from gapkit.io._labels import read_labels, write_labels
 from gapkit.io._submission import open_submission, read_predictions, write_predictions
 
 __all__ = [
+    "check_output",
     "install_folder",
     "labels_to_table",
     "open_submission",

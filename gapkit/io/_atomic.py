@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,9 @@ def replacing_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+def replacing_folder(
+    path: str | os.PathLike[str], *, ours: Sequence[str], overwrite: bool = False
+) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes its place.
 
     On any exception, an interrupt included, it is removed and `path` stays as it was.
@@ -46,16 +48,18 @@ def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
     Parameters
     ----------
     path : path
+    ours : sequence of str
+        Patterns of the files that may be replaced; a folder that holds anything else never is.
     overwrite : bool
-        Replace a folder that has anything in it.
+        Replace a folder that holds such files.
 
     Raises
     ------
     DataError
-        The folder can't be written, or is not empty and `overwrite` is False.
+        The folder can't be written, or holds something that must not be replaced.
     """
     path = Path(path)
-    temporary = stage_folder(path, overwrite=overwrite)
+    temporary = stage_folder(path, ours=ours, overwrite=overwrite)
     try:
         yield temporary
         install_folder(temporary, path)
@@ -65,12 +69,19 @@ def replacing_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def stage_folder(path: Path, *, overwrite: bool) -> Path:
-    """A new temporary folder beside `path`, which must not hold anything unless `overwrite`."""
+def stage_folder(path: Path, *, ours: Sequence[str], overwrite: bool) -> Path:
+    """A new temporary folder beside `path`; refuses what `replacing_folder` refuses."""
     if path.is_file():
         raise DataError(f"{path} is a file. Name a folder.")
-    if not overwrite and path.is_dir() and any(path.iterdir()):
-        raise DataError(f"{path} is not empty. Pass --overwrite to replace it.")
+    there = sorted(path.iterdir()) if path.is_dir() else []
+    foreign = [entry.name for entry in there if not any(entry.match(p) for p in ours)]
+    if foreign:
+        raise DataError(
+            f"{path}: holds {foreign[0]!r}, which gapkit did not write there. "
+            f"Choose another folder."
+        )
+    if there and not overwrite:
+        raise DataError(f"{path}: is there already. Pass --overwrite to replace it.")
     temporary = _beside(path)
     try:
         temporary.mkdir()
@@ -93,10 +104,11 @@ def install_folder(temporary: Path, path: Path) -> None:
 
 def _beside(path: Path) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _write_error(path, error) from None
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    place = path.absolute()  # '.' has no name of its own
+    return place.with_name(f".{place.name}.{os.getpid()}.tmp")
 
 
 def _write_error(path: Path, error: OSError) -> DataError:

@@ -60,6 +60,13 @@ def detect_format(path: Path) -> str:
     )
 
 
+def check_output(path: Path) -> None:
+    """Refuse an output that no submission can be, before work is done for it."""
+    format_of_suffix(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder. Name a file.")
+
+
 def format_of_suffix(path: Path) -> str:
     """The format that an output's suffix asks for."""
     for suffix, name in sorted(SUBMISSION_SUFFIXES.items(), key=lambda item: -len(item[0])):

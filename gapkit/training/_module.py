@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gapkit.errors import UsageError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -70,3 +72,16 @@ class TorchPredictor(nn.Module):
             name: torch.from_numpy(values).to(device) for name, values in batch.features.items()
         }
         return features, torch.from_numpy(batch.num_frames).to(device)
+
+
+def find_device(device: str) -> torch.device:
+    """The torch device of a name; UsageError where there is none."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(f"device {device!r} is not to be had ({reason}). Try cpu.") from None
+    return found

@@ -19,14 +19,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from gapkit.errors import DataError, PredictorError
+from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import install_folder, replacing_file, stage_folder
 from gapkit.plugins import Plugin, find_predictor
-from gapkit.training._module import TorchPredictor
+from gapkit.training._module import TorchPredictor, find_device
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = ("last", "best")
+FILES = (CONFIG_FILE, METRICS_FILE, *(f"{name}.safetensors" for name in CHECKPOINTS))
 VERSION = 1
 
 
@@ -51,7 +52,7 @@ def load_run(
     *,
     checkpoint: str = "last",
     predictor: str | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> Run:
     """Return the predictor of a run folder, with its weights.
 
@@ -63,7 +64,7 @@ def load_run(
     predictor : str, optional
         The name of its predictor, where it was trained from a `.py` file or `module:object`.
     device : str
-        Where the weights go, as torch names it.
+        Where the weights go, as torch names it; 'auto' takes a GPU where there is one.
 
     Raises
     ------
@@ -72,6 +73,8 @@ def load_run(
     PredictorError
         Its predictor is not installed.
     """
+    if checkpoint not in CHECKPOINTS:
+        raise UsageError(f"checkpoint {checkpoint!r} is not one of {', '.join(CHECKPOINTS)}.")
     path = Path(path)
     about = _read_config(path / CONFIG_FILE)
     name = predictor or about["predictor"]
@@ -98,7 +101,7 @@ def load_run(
             f"{weights_path}: does not fit predictor {name!r}: {reason[:200]}"
         ) from None
     return Run(
-        predictor=module.to(device),
+        predictor=module.to(find_device(device)),
         name=name,
         path=path,
         checkpoint=checkpoint,
@@ -130,7 +133,7 @@ class RunWriter:
 
     def __init__(self, path: Path, about: Mapping[str, Any], *, overwrite: bool) -> None:
         self._path = path
-        self._folder = stage_folder(path, overwrite=overwrite)
+        self._folder = stage_folder(self._path, ours=FILES, overwrite=overwrite)
         config = json.dumps({"version": VERSION, **about}, indent=1)
         (self._folder / CONFIG_FILE).write_text(config + "\n")
 

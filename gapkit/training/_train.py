@@ -19,7 +19,7 @@ from gapkit.metrics import Score, score
 from gapkit.plugins import find_predictor
 from gapkit.predicting import predict_split
 from gapkit.training._loss import cross_entropy
-from gapkit.training._module import TorchPredictor
+from gapkit.training._module import TorchPredictor, find_device
 from gapkit.training._run import RunWriter, build_module
 
 
@@ -130,7 +130,7 @@ def train(
     _check_splits(train_store, val_store)
     module = build_module(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
-    ).to(check_device(device))
+    ).to(find_device(device))
     about = {
         "predictor": name if plugin.is_entry_point else None,
         "trained_from": name,
@@ -234,19 +234,6 @@ def _train_epoch(
         if tell is not None:
             tell(done, num_videos)
     return total_loss / num_videos
-
-
-def check_device(device: str) -> torch.device:
-    """The torch device of a name; UsageError where there is none."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise UsageError(f"device {device!r} is not to be had ({reason}). Try cpu.") from None
-    return found
 
 
 def _check_splits(train_store: FrameStore, val_store: FrameStore) -> None:
