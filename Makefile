@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test lint bench clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1|/' | column -t -s '|'
+
+demo: $(VENV)/.train  ## install, then run the whole way on a synthetic corpus (minutes)
+	$(BIN)/gapkit demo
+
+test: $(VENV)/.dev  ## install with the dev extra, then run the test suite
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev  ## style, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## time gapkit side by side with other libraries
+	$(BIN)/pytest bench --benchmark-only --benchmark-columns=min,median,max,rounds
+
+clean:  ## remove the virtual environment
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'gapkit needs Python 3.11 or newer; name one: make PYTHON=python3.11'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) -e '.[train]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.train tests/stranger/pyproject.toml
+	$(INSTALL) -e '.[dev]'
+	$(INSTALL) --no-deps tests/stranger
+	@touch $@
