@@ -21,7 +21,7 @@ lint: $(VENV)/.dev  ## style, types, import contracts
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev  ## time gapkit side by side with other libraries
-	$(BIN)/pytest bench --benchmark-only --benchmark-columns=min,median,max,rounds
+	$(BIN)/pytest bench/*.py --benchmark-only --benchmark-columns=min,median,max,rounds
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)
