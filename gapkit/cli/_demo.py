@@ -39,7 +39,7 @@ MODELS = (
         run="mean_lr_rgb",
         predictor="mean_lr",
         shows="frames without order, no audio",
-        epochs=15,
+        epochs=10,
         batch_size=64,
         lr=0.02,
         settings={"features": "rgb"},
@@ -48,7 +48,7 @@ MODELS = (
         run="mean_lr",
         predictor="mean_lr",
         shows="frames without order",
-        epochs=15,
+        epochs=10,
         batch_size=64,
         lr=0.02,
     ),
@@ -56,9 +56,9 @@ MODELS = (
         run="lstm_ln",
         predictor="lstm_ln",
         shows="frames in order",
-        epochs=20,
+        epochs=10,
         batch_size=64,
-        lr=0.004,
+        lr=0.002,
         settings={"hidden_size": "128"},
     ),
 )
@@ -90,7 +90,7 @@ def _make_data(output: Path) -> None:
     from gapkit.data import import_tfrecords, synthesize
 
     corpus = output / "corpus"
-    sizes = {"num_videos": 4000, "num_classes": 80, "rgb_size": 64, "audio_size": 32}
+    sizes = {"num_videos": 8000, "num_classes": 80, "rgb_size": 64, "audio_size": 32}
     options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in sizes.items())
     print(f"$ gapkit data synth -o {corpus} {options} --max-frames 80", flush=True)
     with Progress("making", "videos") as progress:

@@ -10,6 +10,7 @@ import typer
 
 from gapkit.cli._console import note, plural, print_table
 from gapkit.cli._options import DataFolder, LabelsName, Submissions, TopK, labels_path
+from gapkit.errors import DataError
 
 if TYPE_CHECKING:
     from gapkit.metrics import Score
@@ -37,7 +38,11 @@ def score(
         note(f"{path}: no video has a label, so every metric is 0.")
     scores = {}
     for file in files:
-        scores[file] = score_predictions(read_predictions(file), truth, top_k=top_k, ties=ties)
+        predictions = read_predictions(file)
+        try:
+            scores[file] = score_predictions(predictions, truth, top_k=top_k, ties=ties)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from None
     if as_json:
         print(json.dumps([{"file": str(file), **vars(s)} for file, s in scores.items()], indent=1))
         return

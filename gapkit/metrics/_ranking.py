@@ -92,6 +92,14 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
     hit_NK = np.zeros(label_NK.shape, np.bool_)
     mark_hits(label_NK, length_N, truth_N, labels.offsets, labels.values, hit_NK)
     num_true = np.diff(labels.offsets)
+    if labels.num_classes is not None and predictions.num_classes is None:
+        bound = labels.num_classes
+        wrong = label_NK[(label_NK >= bound) & (np.arange(label_NK.shape[1]) < length_N[:, None])]
+        if wrong.size:
+            raise DataError(
+                f"label {wrong[0]} is out of range for the labels' num_classes={bound}. "
+                f"Are they of one data set?"
+            )
     bound = max(
         predictions.num_classes or int(label_NK.max(initial=0)) + 1,
         labels.num_classes or int(labels.values.max(initial=0)) + 1,

@@ -1,0 +1,5 @@
+"""`python -m gapkit` is `gapkit`."""
+
+from gapkit.cli import main
+
+main()
