@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gapkit.errors import DataError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_MAX_CLASSES = 2**32 - 1
+_MAX_CLASSES = 2**24  # kernels hold a few arrays of one value a label
 _MAX_UINT16_CLASSES = 65_535
 
 
@@ -32,16 +33,22 @@ def check_top_k(top_k: int) -> int:
 
 def check_num_classes(num_classes: int | None) -> int | None:
     """num_classes, at least 1 where it is known."""
-    if num_classes is not None and not 1 <= num_classes <= _MAX_CLASSES:
-        raise DataError(f"num_classes is {num_classes}. It must be from 1 to {_MAX_CLASSES}.")
-    return num_classes
+    if num_classes is None:
+        return None
+    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral):
+        raise DataError(f"num_classes is {num_classes!r}. It must be a whole number.")
+    if not 1 <= num_classes <= _MAX_CLASSES:
+        raise DataError(f"num_classes is {num_classes}. It must be from 1 to {_MAX_CLASSES:,}.")
+    return int(num_classes)
 
 
 def check_ids(ids: Sequence[str] | pa.Array) -> pa.StringArray:
     """The ids as one Arrow array of strings, each once."""
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
-    if not isinstance(ids, pa.Array):
+    if isinstance(ids, pa.Array):
+        _check_arrow(ids)
+    else:
         try:
             ids = pa.array(list(ids), pa.string())
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -54,16 +61,32 @@ def check_ids(ids: Sequence[str] | pa.Array) -> pa.StringArray:
     if ids.null_count:
         row = pc.index(ids.is_null(), True).as_py()
         raise DataError(f"row {row}: its id is missing. Give each row its id.")
-    if pc.count_distinct(ids).as_py() != len(ids):
-        codes = ids.dictionary_encode().indices.to_numpy()
-        first = np.unique(codes, return_index=True)[1]
-        row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
-        before = int(first[codes[row]])
+    duplicate = first_duplicate(ids)
+    if duplicate is not None:
+        row, before = duplicate
         raise DataError(
             f"row {row}: id {ids[row].as_py()!r} stands in row {before} already. "
             f"Keep one row a video."
         )
     return ids
+
+
+def _check_arrow(ids: pa.Array) -> None:
+    """Refuse an Arrow array that is damaged, which a file may hold: offsets, UTF-8."""
+    try:
+        ids.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"the ids are damaged ({error}). Write them anew.") from None
+
+
+def first_duplicate(ids: pa.StringArray) -> tuple[int, int] | None:
+    """The first row whose id stood before, and where it stood; None if each stands once."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return None
+    codes = ids.dictionary_encode().indices.to_numpy()
+    first = np.unique(codes, return_index=True)[1]
+    row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+    return row, int(first[codes[row]])
 
 
 def numbered_ids(num_videos: int) -> pa.StringArray:
@@ -100,39 +123,63 @@ def check_labels(values: NDArray[Any], num_classes: int | None, place: Callable[
     bound = _MAX_CLASSES if num_classes is None else num_classes
     if values.min() < 0 or values.max() >= bound:
         position = int(np.flatnonzero((values < 0) | (values >= bound))[0])
-        limit = "" if num_classes is None else f" for num_classes={num_classes}"
+        limit = f"num_classes={num_classes}" if num_classes else f"at most {bound:,} labels"
         raise DataError(
-            f"{place(position)}: label {values[position]} is out of range{limit}. "
+            f"{place(position)}: label {values[position]} is out of range for {limit}. "
             f"Labels count from 0."
         )
     return num_classes or int(values.max()) + 1
 
 
 def flatten_ragged(
-    labels: Sequence[ArrayLike] | pa.Array,
+    labels: Sequence[ArrayLike] | pa.Array, what: str = "label"
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The values of all rows, and where each row begins in them: (P,) and (N + 1,)."""
     if isinstance(labels, pa.ChunkedArray):
         labels = labels.combine_chunks()
     if isinstance(labels, pa.Array):
+        if not is_list_type(labels.type):
+            raise DataError(f"{what}s of type {labels.type} must be a list a video.")
         if labels.null_count:
             row = pc.index(labels.is_null(), True).as_py()
-            raise DataError(f"row {row}: its labels are missing. Write an empty list for none.")
+            raise DataError(f"row {row}: its {what}s are missing. Write an empty list for none.")
         lengths = pc.list_value_length(labels).to_numpy(zero_copy_only=False)
         flat = labels.flatten()
         if flat.null_count:
             position = pc.index(flat.is_null(), True).as_py()
             row = int(np.searchsorted(np.cumsum(lengths), position, side="right"))
-            raise DataError(f"row {row}: one of its labels is missing. Remove it.")
+            raise DataError(f"row {row}: one of its {what}s is missing. Remove it.")
         values = flat.to_numpy(zero_copy_only=False)
     else:
         arrays = [np.asarray(row) for row in labels]
+        if any(row.ndim != 1 for row in arrays):
+            raise DataError(f"{what}s must be one sequence a video, and some are not.")
         lengths = np.array([len(row) for row in arrays], np.int64)
         filled = [row for row in arrays if len(row)]
         values = np.concatenate(filled) if filled else np.zeros(0, np.int64)
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return values, offsets
+
+
+def is_list_type(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is a list of any make."""
+    return bool(
+        pa.types.is_list(kind)
+        or pa.types.is_large_list(kind)
+        or pa.types.is_fixed_size_list(kind)
+        or pa.types.is_list_view(kind)
+    )
+
+
+def as_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
+    """An array of rows of one length."""
+    try:
+        return np.asarray(rows)
+    except ValueError:
+        raise DataError(
+            f"{name} are not rows of one length. Pad them, and pass their lengths."
+        ) from None
 
 
 def as_dense(given: ArrayLike, name: str) -> NDArray[Any]:

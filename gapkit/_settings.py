@@ -45,6 +45,8 @@ def make_config(config_class: type[Any] | None, settings: Mapping[str, Any], own
         if settings:
             raise UsageError(f"{owner} has no settings, and --set names {next(iter(settings))!r}.")
         return None
+    if not dataclasses.is_dataclass(config_class):
+        raise UsageError(f"{owner}: its Config is not a dataclass. Make it a frozen one.")
     names = [field.name for field in dataclasses.fields(config_class)]
     hints = typing.get_type_hints(config_class)
     values = {}

@@ -212,11 +212,11 @@ def _blaming(name: str, what: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         extra = error.name in ("torch", "safetensors", "tfrecord")
-        install = "pip install 'gapkit[train]'" if extra else f"pip install {error.name}"
+        remedy = "Install it: pip install 'gapkit[train]'" if extra else "Is it installed?"
         raise PredictorError(
-            f"predictor {name!r} {what}: it needs {error.name}. Install it: {install}"
+            f"predictor {name!r} {what}: it needs the module {error.name}. {remedy}"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
         raise PredictorError(
             f"predictor {name!r} {what}: {type(error).__name__}: {reason}"

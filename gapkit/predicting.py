@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit.errors import GapkitError, PredictorError, UsageError
-from gapkit.io import open_submission
+from gapkit.io import open_submission, suffix_of
 from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def predict_blocks(
     UsageError
         No starts, a negative one, or batch_size below 1.
     """
-    if not starts or min(starts) < 0:
-        raise UsageError(f"starts are {list(starts)}. Give at least one, each 0 or more.")
+    _check_starts(starts)
     if batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}. It must be 1 or more.")
     name = name or type(predictor).__name__
@@ -115,8 +114,10 @@ def write_split(
         As `predict_blocks` and `gapkit.io.open_submission` do. Files that were there stay.
     """
     path = Path(path)
-    stem, dot, suffix = path.name.partition(".")
-    groups = [(path.with_name(f"{stem}.start{s}{dot}{suffix}"), [s]) for s in starts]
+    _check_starts(starts)
+    suffix = suffix_of(path)
+    stem = path.name.removesuffix(suffix)
+    groups = [(path.with_name(f"{stem}.start{start}{suffix}"), [start]) for start in starts]
     written = []
     for target, group in groups if separate else [(path, list(starts))]:
         about = {**(provenance or {}), "split": str(store.path), "starts": group}
@@ -127,6 +128,11 @@ def write_split(
                 write(block)
         written.append(target)
     return written
+
+
+def _check_starts(starts: Sequence[int]) -> None:
+    if not starts or min(starts) < 0:
+        raise UsageError(f"starts are {list(starts)}. Give at least one, each 0 or more.")
 
 
 def _call(

@@ -68,9 +68,10 @@ class Predictions:
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.id_column = _checks.check_ids(ids)
-        label_NK, confidence_NK = np.asarray(labels), np.asarray(confidences)
+        label_NK = _checks.as_rows(labels, "labels")
+        confidence_NK = _checks.as_rows(confidences, "confidences")
         num_videos = len(self.id_column)
-        if label_NK.size == 0:  # NumPy takes [] and [[], []] for floats
+        if label_NK.size == confidence_NK.size == 0:  # NumPy takes [] and [[], []] for floats
             label_NK = np.zeros((num_videos, 0), np.uint16)
             confidence_NK = np.zeros((num_videos, 0), np.float32)
         if label_NK.ndim != 2 or label_NK.shape != confidence_NK.shape:
@@ -165,7 +166,8 @@ class Predictions:
         """
         dense_NC = _checks.as_dense(confidences, "confidences")
         if dense_NC.dtype.kind == "f":
-            dense_NC = dense_NC.astype(np.float32, copy=False)
+            with np.errstate(over="ignore"):  # the cut finds what is not finite
+                dense_NC = dense_NC.astype(np.float32, copy=False)
         id_column = _checks.numbered_ids(len(dense_NC)) if ids is None else _checks.check_ids(ids)
         if len(id_column) != len(dense_NC):
             raise DataError(f"{len(id_column)} ids but {len(dense_NC)} rows. Give each row its id.")
@@ -181,8 +183,12 @@ class Predictions:
         Raises
         ------
         DataError
-            An id stands in two parts.
+            No parts, an id that stands in two of them, or parts of different num_classes.
         """
+        if not parts:
+            raise DataError("no parts to put together. Give at least one.")
+        if len({part.num_classes for part in parts}) > 1:
+            raise DataError("parts of different num_classes do not go together.")
         k = max(part.top_k for part in parts)
         return cls(
             pa.concat_arrays([part.id_column for part in parts]),

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gapkit._checks import first_duplicate
 from gapkit.data._records import Video, read_videos
 from gapkit.data._split import FILES, LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
+from gapkit.data._store import FrameStore
+from gapkit.data._tfrecord import load_crc32c
 from gapkit.data._vocabulary import Vocabulary, find_vocabulary
-from gapkit.errors import DataError, GapkitError, UsageError
-from gapkit.io import labels_to_table, replacing_folder
+from gapkit.errors import DataError, UsageError
+from gapkit.io import labels_to_table, read_labels, replacing_folder
 from gapkit.predictions import Labels
 
 DEFAULT_STRIDE = 5
@@ -106,14 +108,18 @@ def import_tfrecords(
         shards={},
         sources=sources,
     )
-    there = _complete_split(output, meta)
+    there = _complete_split(output, meta, found.names)
     if there is not None and not overwrite:
+        labels = read_labels(output / LABELS_FILE)
         return ImportResult(
-            meta=there, was_complete=True, num_unlabelled=0, vocabulary=found.source
+            meta=there,
+            was_complete=True,
+            num_unlabelled=int((np.diff(labels.offsets) == 0).sum()),
+            vocabulary=found.source,
         )
     if (output / SPLIT_FILE).is_file() and not overwrite:
         raise DataError(
-            f"{output}: is a split of other files, or made with other options. "
+            f"{output}: is a split of other files, made with other options, or damaged. "
             f"Pass --overwrite to replace it."
         )
     with replacing_folder(output, ours=FILES, overwrite=overwrite) as folder:
@@ -126,12 +132,7 @@ def _default_stride(first: list[Video]) -> int:
 
 
 def _source(path: Path) -> Source:
-    try:
-        from crc32c import crc32c
-    except ImportError:
-        raise GapkitError(
-            "TFRecord files need the package crc32c. Install it: pip install 'gapkit[train]'"
-        ) from None
+    crc32c = load_crc32c()
     crc = 0
     try:
         with path.open("rb") as file:
@@ -144,15 +145,19 @@ def _source(path: Path) -> Source:
         raise DataError(f"{path}: can't be read: {error.strerror}.") from None
 
 
-def _complete_split(output: Path, meta: SplitMeta) -> SplitMeta | None:
+def _complete_split(
+    output: Path, meta: SplitMeta, label_names: list[str] | None
+) -> SplitMeta | None:
     """The split that is there, if it was made of the same files in the same way."""
     if not (output / SPLIT_FILE).is_file():
         return None
-    there = SplitMeta.read(output)
-    same = all(
-        getattr(there, name) == getattr(meta, name) for name in ("sources", "num_classes", "stride")
-    )
-    return there if same else None
+    try:
+        store = FrameStore(output)
+    except DataError:
+        return None  # not complete, whatever it was made of
+    keys = ("sources", "num_classes", "stride")
+    same = all(getattr(store.meta, key) == getattr(meta, key) for key in keys)
+    return store.meta if same and store.labels.label_names == label_names else None
 
 
 def _write_split(
@@ -221,13 +226,10 @@ def _check_video(video: Video, meta: SplitMeta, path: Path) -> None:
 
 
 def _check_ids(ids: list[str], paths: list[Path], num_videos: list[int]) -> None:
-    codes = pc.dictionary_encode(pa.array(ids, pa.string())).indices.to_numpy()
-    first = np.unique(codes, return_index=True)[1]
-    if len(first) == len(ids):
+    duplicate = first_duplicate(pa.array(ids, pa.string()))
+    if duplicate is None:
         return
-    row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
     ends = np.cumsum(num_videos)
-    here, there = (
-        paths[int(np.searchsorted(ends, x, side="right"))] for x in (row, int(first[codes[row]]))
-    )
+    here, there = (paths[int(np.searchsorted(ends, row, side="right"))] for row in duplicate)
+    row = duplicate[0]
     raise DataError(f"{here}: video {ids[row]!r} is in {there} already. Import each video once.")

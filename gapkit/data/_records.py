@@ -102,8 +102,8 @@ def _to_video(message: Any) -> Video:
     if level == "frame" and len(set(lengths.values())) > 1:
         raise DataError(f"video {video_id!r} has frames of different number: {lengths}.")
     for name, values in features.items():
-        if level == "video" and not np.isfinite(values).all():
-            raise DataError(f"video {video_id!r}: {name} is not finite throughout.")
+        if level == "video" and not (values.size and np.isfinite(values).all()):
+            raise DataError(f"video {video_id!r}: {name} is empty or not finite throughout.")
     sizes = tuple(array.shape[-1] for array in features.values())
     is_audioset = "audio_embedding" in lists
     return Video(

@@ -72,9 +72,12 @@ class SplitMeta:
             raise DataError(f"{path}: not a split of version {VERSION}. Import the split again.")
         try:
             about["sources"] = [Source(**source) for source in about["sources"]]
-            return cls(**about)
+            meta = cls(**about)
         except (TypeError, KeyError) as error:
             raise DataError(f"{path}: not a split ({error}). Import the split again.") from None
+        if meta.stride < 1 or meta.num_videos != sum(meta.shards.values()):
+            raise DataError(f"{path}: its numbers do not agree. Import the split again.")
+        return meta
 
 
 def missing_split(folder: Path) -> str:

@@ -66,6 +66,11 @@ class FrameStore:
                 f"{self.path / LABELS_FILE}: {len(self.labels)} videos, and split.json says "
                 f"{meta.num_videos}. Import the split again."
             )
+        if self.labels.num_classes != meta.num_classes:
+            raise DataError(
+                f"{self.path / LABELS_FILE}: num_classes={self.labels.num_classes}, and "
+                f"split.json says {meta.num_classes}. Import the split again."
+            )
         self._batches, starts = self._open_shards()
         self._batch_starts = np.array(starts, np.int64)
 
@@ -119,7 +124,13 @@ class FrameStore:
             An index is out of range, or a start, a stride or max_frames is too small.
         """
         index_B = np.atleast_1d(np.asarray(indices, np.int64))
-        start_B = np.broadcast_to(np.asarray(starts, np.int64), index_B.shape)
+        start_B = np.asarray(starts, np.int64)
+        if index_B.ndim != 1 or start_B.shape not in ((), index_B.shape):
+            raise UsageError(
+                f"indices of shape {index_B.shape} and starts of shape {start_B.shape} do not "
+                f"fit. Give one index and one start a crop."
+            )
+        start_B = np.broadcast_to(start_B, index_B.shape)
         stride = self.stride if stride is None else stride
         self._check(index_B, start_B, stride, max_frames)
         batch_B = np.searchsorted(self._batch_starts, index_B, side="right") - 1
@@ -180,7 +191,7 @@ class FrameStore:
         starts: list[int] = []
         num_videos = 0
         for name, num_in_shard in self.meta.shards.items():
-            path = self.path / name
+            path, before = self.path / name, num_videos
             try:
                 reader = pa.ipc.open_file(pa.memory_map(str(path)))
                 for i in range(reader.num_record_batches):
@@ -193,8 +204,11 @@ class FrameStore:
                 raise DataError(
                     f"{path}: missing or damaged ({reason}). Import the split again."
                 ) from None
-            if num_videos - (starts[0] if starts else 0) < num_in_shard:
-                raise DataError(f"{path}: fewer videos than split.json says. Import it again.")
+            if num_videos - before != num_in_shard:
+                raise DataError(
+                    f"{path}: {num_videos - before} videos, and split.json says {num_in_shard}. "
+                    f"Import the split again."
+                )
         return batches, starts
 
     def _view(self, column: pa.Array) -> Any:

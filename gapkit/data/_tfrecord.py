@@ -196,13 +196,20 @@ def _read_record(
 @functools.cache
 def _masked_crc() -> Callable[[bytes], int]:
     """Return the checksum of the format: CRC32C, rotated by 15 bits, plus a constant."""
-    try:
-        from crc32c import crc32c
-    except ImportError:
-        raise GapkitError(f"TFRecord files need the package crc32c, which {_INSTALL}") from None
+    crc32c = load_crc32c()
 
     def masked_crc(data: bytes) -> int:
         crc = crc32c(data)
         return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
     return masked_crc
+
+
+def load_crc32c() -> Callable[..., int]:
+    """Return `crc32c(data, crc=0)` of the crc32c package, or say how to install it."""
+    try:
+        from crc32c import crc32c
+    except ImportError:
+        raise GapkitError(f"TFRecord files need the package crc32c, which {_INSTALL}") from None
+    function: Callable[..., int] = crc32c
+    return function

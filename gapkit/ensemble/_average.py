@@ -70,7 +70,7 @@ def average(
         pc.index_in(id_column, value_set=member.id_column).fill_null(-1).to_numpy()
         for member in members
     ]
-    bound = num_classes or 1 + max(int(m.labels.max(initial=0)) for m in members)
+    bound = num_classes or 1 + max(_largest_label(member) for member in members)
     k = min(top_k, bound)
     label_NT = np.zeros((len(id_column), k), np.uint32)
     confidence_NT = np.zeros((len(id_column), k), np.float32)
@@ -100,7 +100,10 @@ def check_weights(weights: Sequence[float] | None, num_members: int) -> NDArray[
         raise UsageError("an ensemble of no members. Name at least one.")
     if weights is None:
         return np.ones(num_members)
-    weight_M = np.asarray(weights, np.float64)
+    try:
+        weight_M = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"weights {weights!r} are not numbers.") from None
     if weight_M.shape != (num_members,):
         raise UsageError(
             f"{weight_M.size} weights for {num_members} members. Give each member one weight."
@@ -112,7 +115,7 @@ def check_weights(weights: Sequence[float] | None, num_members: int) -> NDArray[
         )
     if not weight_M.any():
         raise UsageError("all weights are 0. Give at least one member a weight above 0.")
-    return weight_M
+    return weight_M / weight_M.max()  # so that their sum can't overflow
 
 
 def _common_num_classes(members: Sequence[Predictions], names: list[str]) -> int | None:
@@ -126,6 +129,11 @@ def _common_num_classes(members: Sequence[Predictions], names: list[str]) -> int
         )
     # A member of unknown num_classes may hold any label, so the average's is unknown too.
     return known[0] if len(known) == len(members) else None
+
+
+def _largest_label(member: Predictions) -> int:
+    is_counted_NK = np.arange(member.top_k) < member.lengths[:, None]
+    return int(member.labels.max(initial=0, where=is_counted_NK))
 
 
 def _union_of_ids(members: Sequence[Predictions]) -> pa.StringArray:

@@ -5,7 +5,7 @@ A submission is Parquet, Arrow IPC or the Kaggle CSV (plain or gzipped).
 
 from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, stage_folder
 from gapkit.io._columns import labels_to_table
-from gapkit.io._formats import check_output
+from gapkit.io._formats import check_output, suffix_of
 from gapkit.io._labels import read_labels, write_labels
 from gapkit.io._submission import open_submission, read_predictions, write_predictions
 
@@ -19,6 +19,7 @@ __all__ = [
     "replacing_file",
     "replacing_folder",
     "stage_folder",
+    "suffix_of",
     "write_labels",
     "write_predictions",
 ]

@@ -25,6 +25,8 @@ def replacing_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise DataError(f"{path} is a folder. Name a file.")
+    if path.is_symlink():
+        path = path.resolve()  # what it leads to is replaced, not the link
     temporary = _beside(path)
     try:
         yield temporary
@@ -73,6 +75,8 @@ def stage_folder(path: Path, *, ours: Sequence[str], overwrite: bool) -> Path:
     """A new temporary folder beside `path`; refuses what `replacing_folder` refuses."""
     if path.is_file():
         raise DataError(f"{path} is a file. Name a folder.")
+    if path.absolute() == Path.cwd():
+        raise DataError(f"{path}: is the current folder. Name a folder in it.")
     there = sorted(path.iterdir()) if path.is_dir() else []
     foreign = [entry.name for entry in there if not any(entry.match(p) for p in ours)]
     if foreign:
@@ -95,9 +99,14 @@ def install_folder(temporary: Path, path: Path) -> None:
     for file in temporary.rglob("*"):
         _sync(file)
     old = temporary.with_name(f"{temporary.name}.old")
-    if path.exists():
-        path.rename(old)
-    temporary.rename(path)
+    try:
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
     _sync(path.parent)
 

@@ -23,7 +23,7 @@ def submission_schema(num_classes: int | None, top_k: int, provenance: dict[str,
     """Columns and metadata of a submission; unknown num_classes takes the wide labels."""
     wide = num_classes is None or _checks.label_dtype(num_classes) is np.uint32
     label_type = pa.uint32() if wide else pa.uint16()
-    about = {"version": VERSION, "top_k": top_k, "num_classes": num_classes, **provenance}
+    about = {**provenance, "version": VERSION, "top_k": top_k, "num_classes": num_classes}
     return pa.schema(
         [
             ("id", pa.string()),
@@ -56,7 +56,7 @@ def table_to_predictions(table: pa.Table) -> Predictions:
     _check_columns(table.schema, ("id", "labels", "confidences"), "a submission")
     about = read_metadata(table.schema)
     labels, label_offsets = _checks.flatten_ragged(table["labels"])
-    confidences, offsets = _checks.flatten_ragged(table["confidences"])
+    confidences, offsets = _checks.flatten_ragged(table["confidences"], "confidence")
     uneven = np.flatnonzero(np.diff(offsets) != np.diff(label_offsets))
     if uneven.size:
         row = int(uneven[0])
@@ -80,7 +80,7 @@ def table_to_predictions(table: pa.Table) -> Predictions:
 
 def labels_to_table(labels: Labels) -> pa.Table:
     """Ids and lists of true labels, with num_classes and names as metadata."""
-    dtype = _checks.label_dtype(labels.num_classes or 2**32 - 1)
+    dtype = _checks.label_dtype(labels.num_classes or 2**24)
     ragged = pa.ListArray.from_arrays(
         labels.offsets.astype(np.int32), pa.array(labels.values.astype(dtype))
     )
@@ -97,11 +97,16 @@ def table_to_labels(table: pa.Table) -> Labels:
         raise DataError("a submission where labels were expected. Are the files swapped?")
     _check_columns(table.schema, ("id", "labels"), "a labels file")
     about = read_metadata(table.schema)
+    names = about.get("label_names")
+    if names is not None and not (
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+    ):
+        raise DataError("its label_names under 'gapkit' are not a list of names. Write it anew.")
     return Labels(
         table["id"],
         table["labels"],
         num_classes=about.get("num_classes"),
-        label_names=about.get("label_names"),
+        label_names=names,
     )
 
 
@@ -116,7 +121,9 @@ def read_metadata(schema: pa.Schema) -> dict[str, Any]:
         about = None
     if not isinstance(about, dict):
         raise DataError("its metadata under 'gapkit' is not a JSON object. Write it anew.")
-    if about.get("version", 0) > VERSION:
+    if not isinstance(about.get("version", VERSION), int):
+        raise DataError(f"its version is {about['version']!r} and must be a number. Write it anew.")
+    if about.get("version", VERSION) > VERSION:
         raise DataError(
             f"written in version {about['version']} of the format, and this gapkit reads up to "
             f"{VERSION}. Upgrade gapkit."
@@ -125,6 +132,9 @@ def read_metadata(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _check_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None:
+    twice = [name for name in names if schema.names.count(name) > 1]
+    if twice:
+        raise DataError(f"column {twice[0]!r} stands twice. Keep one.")
     missing = [name for name in names if name not in schema.names]
     if missing:
         raise DataError(
@@ -133,8 +143,7 @@ def _check_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None
         )
     for name in names[1:]:
         kind = schema.field(name).type
-        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        if not (is_list or pa.types.is_fixed_size_list(kind) or pa.types.is_list_view(kind)):
+        if not _checks.is_list_type(kind):
             raise DataError(f"column {name!r} is {kind} and must be a list a video.")
 
 

@@ -60,7 +60,8 @@ class KaggleWriter:
             batch["confidences"].flatten().cast(pa.string()),
             " ",
         )
-        rows = pc.binary_join(pa.ListArray.from_arrays(lists.offsets, pairs), " ")
+        offsets = pc.subtract(lists.offsets, lists.offsets[0])  # a slice's do not begin at 0
+        rows = pc.binary_join(pa.ListArray.from_arrays(offsets, pairs), " ")
         table = pa.table([batch["id"], rows], names=KAGGLE_HEADER)
         # pyarrow's "needed" quotes every string; Kaggle's own files have none.
         special = pc.any(pc.match_substring_regex(batch["id"], r'[",\r\n]')).as_py()

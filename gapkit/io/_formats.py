@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from gapkit.errors import DataError, UsageError
 
@@ -30,7 +31,7 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: no such file.") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder. Name a file in it.") from None
-    except (OSError, pa.ArrowException, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{path}: can't be read, it is damaged or cut short ({reason}). Write or copy it anew."
@@ -42,10 +43,10 @@ def detect_format(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(512)
         if head[:4] == b"PAR1":
-            file.seek(-min(4, len(head)), 2)
-            if len(head) < 12 or file.read() != b"PAR1":
+            if len(head) < 12 or _last_bytes(file, 4) != b"PAR1":
                 raise DataError("Parquet that is cut short: its end is missing. Copy it anew.")
             return "parquet"
+        last = _last_bytes(file, 1)
     if not head:
         raise DataError("the file is empty. Write or copy it anew.")
     if head[:6] == b"ARROW1":
@@ -53,11 +54,19 @@ def detect_format(path: Path) -> str:
     if head[:2] == b"\x1f\x8b":
         return "csv.gz"
     if b"\0" not in head and b"," in head.split(b"\n")[0]:
+        if last != b"\n":
+            raise DataError("its last line has no end: cut short? If not, end it with a new line.")
         return "csv"
     raise DataError(
         "neither Parquet nor Arrow IPC nor CSV with a header line. "
         "Write it with gapkit or as README.md describes."
     )
+
+
+def _last_bytes(file: BinaryIO, count: int) -> bytes:
+    size_bytes = file.seek(0, 2)
+    file.seek(max(size_bytes - count, 0))
+    return file.read()
 
 
 def check_output(path: Path) -> None:
@@ -69,9 +78,14 @@ def check_output(path: Path) -> None:
 
 def format_of_suffix(path: Path) -> str:
     """The format that an output's suffix asks for."""
-    for suffix, name in sorted(SUBMISSION_SUFFIXES.items(), key=lambda item: -len(item[0])):
+    return SUBMISSION_SUFFIXES[suffix_of(path)]
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of an output, with both its dots where it has two."""
+    for suffix in sorted(SUBMISSION_SUFFIXES, key=len, reverse=True):
         if path.name.endswith(suffix):
-            return name
+            return suffix
     raise UsageError(
         f"{path}: the suffix chooses the format. Use one of {', '.join(SUBMISSION_SUFFIXES)}."
     )
@@ -80,3 +94,13 @@ def format_of_suffix(path: Path) -> str:
 def open_text(path: Path, kind: str) -> pa.NativeFile:
     """A CSV's bytes, unpacked where it is gzipped."""
     return pa.input_stream(str(path), compression="gzip" if kind == "csv.gz" else None)
+
+
+def read_arrow_table(path: Path, kind: str) -> pa.Table:
+    """The table of a Parquet or Arrow IPC file, found whole: offsets, UTF-8, page checksums."""
+    if kind == "parquet":
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+    else:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    table.validate(full=True)
+    return table

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gapkit.io._atomic import replacing_file
 from gapkit.io._columns import labels_to_table, table_to_labels
 from gapkit.io._csv import read_label_lists
-from gapkit.io._formats import detect_format, open_text, reading
+from gapkit.io._formats import detect_format, open_text, read_arrow_table, reading
 from gapkit.predictions import Labels
 
 
@@ -28,14 +27,10 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     path = Path(path)
     with reading(path):
         kind = detect_format(path)
-        if kind == "parquet":
-            return table_to_labels(
-                pq.read_table(path, page_checksum_verification=True, partitioning=None)
-            )
-        if kind == "arrow":
-            return table_to_labels(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
-        with open_text(path, kind) as source:
-            return table_to_labels(read_label_lists(source))
+        if kind in ("csv", "csv.gz"):
+            with open_text(path, kind) as source:
+                return table_to_labels(read_label_lists(source))
+        return table_to_labels(read_arrow_table(path, kind))
 
 
 def write_labels(path: str | os.PathLike[str], labels: Labels) -> None:

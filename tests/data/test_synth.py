@@ -139,12 +139,13 @@ def test_missing_parents_are_made_and_nothing_else_is_left(tmp_path):
     assert len(list((tmp_path / "a" / "b" / "raw").iterdir())) == 3
 
 
-def test_an_empty_folder_and_the_current_one_are_filled(tmp_path, monkeypatch):
+def test_an_empty_folder_is_filled_and_the_current_one_refused(tmp_path, monkeypatch):
+    (tmp_path / "raw").mkdir()
+    synthesize(tmp_path / "raw", **SMALL)
+    assert len(contents(tmp_path / "raw")) == 3
     monkeypatch.chdir(tmp_path)
-    inode = Path.cwd().stat().st_ino
-    synthesize(".", **SMALL)
-    assert len(list(tmp_path.iterdir())) == 3
-    assert Path.cwd().stat().st_ino == inode
+    with pytest.raises(DataError, match="current folder"):
+        synthesize(".", **SMALL)
 
 
 def test_a_corpus_is_replaced_only_when_told_and_then_whole(tmp_path, monkeypatch):
@@ -152,7 +153,7 @@ def test_a_corpus_is_replaced_only_when_told_and_then_whole(tmp_path, monkeypatc
     monkeypatch.setattr(_synth, "VIDEOS_PER_SHARD", 7)
     synthesize(folder, seed=1, **SMALL)
     before = contents(folder)
-    with pytest.raises(DataError, match=r"raw: holds a corpus already.*--overwrite"):
+    with pytest.raises(DataError, match=r"raw: is there already.*--overwrite"):
         synthesize(folder, seed=2, **SMALL)
     assert contents(folder) == before
     small = SMALL | {"num_videos": 5}
@@ -163,7 +164,7 @@ def test_a_corpus_is_replaced_only_when_told_and_then_whole(tmp_path, monkeypatc
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_with_anything_else_is_refused(tmp_path, overwrite):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(DataError, match=r"holds 'thesis\.tex', which is no part of a corpus"):
+    with pytest.raises(DataError, match=r"holds 'thesis\.tex', which gapkit did not write"):
         synthesize(tmp_path, overwrite=overwrite, **SMALL)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -171,7 +172,7 @@ def test_a_folder_with_anything_else_is_refused(tmp_path, overwrite):
 def test_a_file_in_place_of_the_folder_or_its_parent_is_refused(tmp_path):
     (tmp_path / "raw").touch()
     for folder in (tmp_path / "raw", tmp_path / "raw" / "deeper"):
-        with pytest.raises(DataError, match="raw: is a file, not a folder"):
+        with pytest.raises(DataError, match=r"raw is a file|raw/deeper: can't be written"):
             synthesize(folder, **SMALL)
 
 
@@ -193,19 +194,19 @@ def test_a_call_that_ends_early_leaves_everything_as_it_was(tmp_path, stop, exis
     assert (contents(folder) if exists else None) == before
 
 
-@pytest.mark.parametrize("num_moves", range(6))
+@pytest.mark.parametrize("num_moves", range(2))
 def test_an_interrupt_among_the_renames_undoes_them(tmp_path, monkeypatch, num_moves):
     folder = tmp_path / "raw"
     synthesize(folder, seed=1, **SMALL)
     before = contents(folder)
-    rename, count = _synth.Path.rename, iter(range(100))
+    rename, count = Path.rename, iter(range(100))
 
     def interrupted(source, goal):
         if next(count) == num_moves:
             raise KeyboardInterrupt
         return rename(source, goal)
 
-    monkeypatch.setattr(_synth.Path, "rename", interrupted)
+    monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         synthesize(folder, seed=2, overwrite=True, **SMALL)
     assert contents(folder) == before
