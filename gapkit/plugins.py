@@ -212,9 +212,10 @@ def _blaming(name: str, what: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         extra = error.name in ("torch", "safetensors", "tfrecord")
-        remedy = "Install it: pip install 'gapkit[train]'" if extra else "Is it installed?"
+        package = "'gapkit[train]'" if extra else str(error.name).partition(".")[0]
         raise PredictorError(
-            f"predictor {name!r} {what}: it needs the module {error.name}. {remedy}"
+            f"predictor {name!r} {what}: it needs the module {error.name}. "
+            f"Install it: pip install {package}"
         ) from error
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())

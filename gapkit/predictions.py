@@ -187,15 +187,16 @@ class Predictions:
         """
         if not parts:
             raise DataError("no parts to put together. Give at least one.")
-        if len({part.num_classes for part in parts}) > 1:
-            raise DataError("parts of different num_classes do not go together.")
+        known = {part.num_classes for part in parts if part.num_classes is not None}
+        if len(known) > 1:
+            raise DataError(f"parts of num_classes {sorted(known)} do not go together.")
         k = max(part.top_k for part in parts)
         return cls(
             pa.concat_arrays([part.id_column for part in parts]),
             np.concatenate([_widen(part.labels, k) for part in parts]),
             np.concatenate([_widen(part.confidences, k) for part in parts]),
             np.concatenate([part.lengths for part in parts]),
-            num_classes=parts[0].num_classes,
+            num_classes=next(iter(known), None),
             provenance=parts[0].provenance,
         )
 

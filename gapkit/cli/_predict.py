@@ -64,7 +64,7 @@ def predict(
             path,
             starts=numbers,
             separate=separate,
-            batch_size=batch_size or own_size,
+            batch_size=own_size if batch_size is None else batch_size,
             top_k=top_k,
             provenance=about,
             name=name,
@@ -76,7 +76,7 @@ def predict(
 
 def default_name(name: str) -> str:
     """What a run or a submission is called after its predictor or run."""
-    return Path(name.rpartition(":")[2]).resolve().stem
+    return Path(name.rpartition(":")[2]).resolve().name.removesuffix(".py")
 
 
 def _open_run(

@@ -89,6 +89,8 @@ def import_tfrecords(
         raise UsageError("no files to import. Name at least one TFRecord file.")
     if stride is not None and stride < 1:
         raise UsageError(f"stride is {stride}. It must be 1 or more.")
+    if num_classes is not None and num_classes < 1:
+        raise UsageError(f"num_classes is {num_classes}. It must be 1 or more.")
     paths, output = [Path(file) for file in files], Path(output)
     sources = [_source(path) for path in paths]
     first = list(itertools.islice(read_videos(paths[0]), _NUM_FIRST))

@@ -37,7 +37,7 @@ class Loader:
     Raises
     ------
     UsageError
-        batch_size is below 1.
+        batch_size, stride or max_frames is below 1.
     """
 
     def __init__(
@@ -49,8 +49,13 @@ class Loader:
         stride: int | None = None,
         max_frames: int | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise UsageError(f"batch_size is {batch_size}. It must be 1 or more.")
+        for name, value in (
+            ("batch_size", batch_size),
+            ("stride", stride),
+            ("max_frames", max_frames),
+        ):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}. It must be 1 or more.")
         self.store = store
         self.batch_size = batch_size
         self.seed = seed

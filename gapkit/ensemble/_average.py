@@ -101,7 +101,7 @@ def check_weights(weights: Sequence[float] | None, num_members: int) -> NDArray[
     if weights is None:
         return np.ones(num_members)
     try:
-        weight_M = np.asarray(weights, np.float64)
+        weight_M = np.array(weights, np.float64)
     except (TypeError, ValueError):
         raise UsageError(f"weights {weights!r} are not numbers.") from None
     if weight_M.shape != (num_members,):
@@ -115,7 +115,8 @@ def check_weights(weights: Sequence[float] | None, num_members: int) -> NDArray[
         )
     if not weight_M.any():
         raise UsageError("all weights are 0. Give at least one member a weight above 0.")
-    return weight_M / weight_M.max()  # so that their sum can't overflow
+    weight_M /= weight_M.max()  # so that their sum can't overflow
+    return weight_M
 
 
 def _common_num_classes(members: Sequence[Predictions], names: list[str]) -> int | None:

@@ -77,6 +77,8 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
             f"predictions of num_classes={predictions.num_classes} and labels of "
             f"num_classes={labels.num_classes} do not go together. Are they of one data set?"
         )
+    if predictions.num_classes is None and labels.num_classes is not None:
+        _check_range(predictions, labels.num_classes)
     truth = pc.index_in(predictions.id_column, value_set=labels.id_column)
     ignored = truth.null_count
     truth_N = truth.fill_null(-1).to_numpy().astype(np.int64)
@@ -92,14 +94,6 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
     hit_NK = np.zeros(label_NK.shape, np.bool_)
     mark_hits(label_NK, length_N, truth_N, labels.offsets, labels.values, hit_NK)
     num_true = np.diff(labels.offsets)
-    if labels.num_classes is not None and predictions.num_classes is None:
-        bound = labels.num_classes
-        wrong = label_NK[(label_NK >= bound) & (np.arange(label_NK.shape[1]) < length_N[:, None])]
-        if wrong.size:
-            raise DataError(
-                f"label {wrong[0]} is out of range for the labels' num_classes={bound}. "
-                f"Are they of one data set?"
-            )
     bound = max(
         predictions.num_classes or int(label_NK.max(initial=0)) + 1,
         labels.num_classes or int(labels.values.max(initial=0)) + 1,
@@ -116,6 +110,20 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
         missing=len(labels) - len(truth_N),
         ignored=ignored,
     )
+
+
+def _check_range(predictions: Predictions, num_classes: int) -> None:
+    """Refuse labels that the truth does not have, where the predictions could not know."""
+    label_NK = predictions.labels
+    is_counted_NK = np.arange(label_NK.shape[1]) < predictions.lengths[:, None]
+    wrong = np.argwhere((label_NK >= num_classes) & is_counted_NK)
+    if len(wrong):
+        row, column = (int(i) for i in wrong[0])
+        raise DataError(
+            f"row {row} (id {predictions.id_column[row].as_py()!r}): label "
+            f"{label_NK[row, column]} is out of range for the labels' num_classes={num_classes}. "
+            f"Are they of one data set?"
+        )
 
 
 def _rank_dense(predictions: ArrayLike, labels: ArrayLike, top_k: int) -> Ranking:
