@@ -1,0 +1,86 @@
+import pyarrow.parquet as pq
+import pytest
+
+SIZES = ("--num-videos", 12, "--num-classes", 5, "--rgb-size", 6, "--audio-size", 4)
+
+
+def test_synth_repeats_to_the_byte_and_follows_the_seed(cli, snapshot, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        cli("data", "synth", "-o", name, *SIZES, "--seed", seed, cwd=tmp_path).succeeds()
+    made = snapshot(tmp_path / "a")
+    assert set(made) == {"train-00000.tfrecord", "val-00000.tfrecord", "vocabulary.csv"}
+    assert made == snapshot(tmp_path / "b")
+    assert made["train-00000.tfrecord"] != snapshot(tmp_path / "c")["train-00000.tfrecord"]
+
+
+def test_the_command_that_synth_names_works(cli, tmp_path):
+    result = cli("data", "synth", "-o", "corpus", *SIZES, "--max-frames", 60, cwd=tmp_path)
+    said = result.succeeds().stdout.splitlines()
+    assert said[0].startswith("corpus: 10 + 2 videos (train, val), 5 labels: ")
+    words = said[1].removeprefix("next: gapkit ").split()
+    files = [str(path) for path in sorted(tmp_path.glob("corpus/train-*.tfrecord"))]
+    words[words.index("corpus/train-*.tfrecord") : words.index("-o")] = files
+    imported = cli(*words, cwd=tmp_path).succeeds()
+    assert imported.stdout.startswith(
+        "data/train: 10 videos, frame level, rgb 6 + audio 4, 5 labels (from "
+    )
+    assert imported.stdout.endswith("corpus/vocabulary.csv), stride 5\n")
+
+
+def test_importing_the_same_files_again_says_so(cli, corpus, tmp_path, snapshot):
+    command = ("data", "import", *sorted(corpus.glob("val-*")), "-o", tmp_path / "val")
+    cli(*command).succeeds()
+    before = snapshot(tmp_path)
+    assert "complete already, 60 videos" in cli(*command).succeeds().stdout
+    assert snapshot(tmp_path) == before
+
+
+def test_other_files_need_overwrite(cli, corpus, tmp_path, snapshot):
+    cli("data", "import", *corpus.glob("val-*"), "-o", tmp_path / "val").succeeds()
+    before = snapshot(tmp_path)
+    command = ("data", "import", *corpus.glob("train-*"), "-o", tmp_path / "val")
+    cli(*command).fails(tmp_path / "val", "--overwrite")
+    assert snapshot(tmp_path) == before
+    assert "240 videos" in cli(*command, "--overwrite").succeeds().stdout
+    assert pq.read_metadata(tmp_path / "val" / "labels.parquet").num_rows == 240
+
+
+@pytest.mark.parametrize("command", ["synth", "import"])
+def test_a_folder_with_foreign_files_is_never_replaced(cli, corpus, tmp_path, snapshot, command):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("ten years")
+    before = snapshot(tmp_path)
+    options = SIZES if command == "synth" else sorted(corpus.glob("val-*"))
+    result = cli("data", command, *options, "-o", "out", "--overwrite", cwd=tmp_path)
+    result.fails("out", "thesis.tex", "Choose another folder")
+    assert snapshot(tmp_path) == before
+
+
+def test_info_prints_the_figures_of_each_split(cli, data):
+    lines = cli("data", "info", data).succeeds().stdout.splitlines()
+    table = {line.split()[0]: line.split() for line in lines[1:3]}
+    assert table["train"][:4] == ["train", "240", "frame", "rgb:16+audio:8"]
+    assert table["val"][:4] == ["val", "60", "frame", "rgb:16+audio:8"]
+    labels = pq.read_table(data / "val" / "labels.parquet")
+    assert table["val"][4] == f"{sum(labels['num_frames'].to_pylist()):,}"
+    assert table["val"][5:7] == ["5", "12"]
+    assert table["val"][7] == f"{len(labels['labels'].combine_chunks().flatten()) / 60:.2f}"
+    assert lines[3].startswith("train: most frequent ")
+    one = cli("data", "info", data / "val").succeeds().stdout.splitlines()
+    assert one[1].split() == table["val"]
+
+
+@pytest.mark.parametrize("options", [("--num-classes", 20), ("--num-classes", 12)])
+def test_num_classes_overrides_the_vocabulary_beside(cli, corpus, tmp_path, options):
+    command = ("data", "import", *corpus.glob("val-*"), "-o", tmp_path / "val", *options)
+    assert f"{options[1]} labels (from --num-classes)" in cli(*command).succeeds().stdout
+
+
+def test_unknown_number_of_labels_names_the_options(cli, corpus, tmp_path, snapshot):
+    file = tmp_path / "alone.tfrecord"
+    file.write_bytes((corpus / "val-00000.tfrecord").read_bytes())
+    before = snapshot(tmp_path)
+    command = ("data", "import", file, "-o", tmp_path / "data" / "val")
+    cli(*command).fails(file, "--num-classes", "--vocabulary")
+    assert snapshot(tmp_path) == before
+    cli(*command, "--vocabulary", corpus / "vocabulary.csv").succeeds()
