@@ -21,7 +21,14 @@ from gapkit._settings import make_config
 from gapkit.batch import Batch
 from gapkit.errors import GapkitError, PredictorError
 
-__all__ = ["Listing", "Plugin", "Predictor", "find_predictor", "list_predictors"]
+__all__ = [
+    "Listing",
+    "Plugin",
+    "Predictor",
+    "find_entry_point",
+    "find_predictor",
+    "list_predictors",
+]
 
 GROUP = "gapkit.predictors"
 
@@ -122,11 +129,8 @@ def find_predictor(name: str) -> Plugin:
         There is none of that name (the nearest one is offered), it can't be imported, or it is
         neither an instance with `predict` nor callable.
     """
-    entry = _entries().get(name)
-    if entry is not None:
-        with _blaming(name, "can't be loaded"):
-            target = entry.load()
-        return _plugin(name, target, sys.modules.get(entry.module), is_entry_point=True)
+    if name in _entries():
+        return find_entry_point(name)
     if name.endswith(".py"):
         module = _load_file(name)
         if not hasattr(module, "predictor"):
@@ -138,7 +142,24 @@ def find_predictor(name: str) -> Plugin:
     if ":" in name:
         module, target = _load_object(name)
         return _plugin(name, target, module)
-    near = difflib.get_close_matches(name, _entries(), n=1, cutoff=0.4)
+    return find_entry_point(name)
+
+
+def find_entry_point(name: str) -> Plugin:
+    """Return the predictor that an installed package offers by a name.
+
+    Raises
+    ------
+    PredictorError
+        There is none of that name (the nearest one is offered), or it can't be imported.
+    """
+    entries = _entries()
+    if name in entries:
+        with _blaming(name, "can't be loaded"):
+            target = entries[name].load()
+        module = sys.modules.get(entries[name].module)
+        return _plugin(name, target, module, is_entry_point=True)
+    near = difflib.get_close_matches(name, entries, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise PredictorError(
         f"no predictor {name!r}. {hint}gapkit predictors lists them; a module:object or the path "
@@ -214,8 +235,7 @@ def _blaming(name: str, what: str) -> Iterator[None]:
         extra = error.name in ("torch", "safetensors", "tfrecord")
         package = "'gapkit[train]'" if extra else str(error.name).partition(".")[0]
         raise PredictorError(
-            f"predictor {name!r} {what}: it needs the module {error.name}. "
-            f"Install it: pip install {package}"
+            f"predictor {name!r} {what}: it needs {error.name}. Install it: pip install {package}"
         ) from error
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())

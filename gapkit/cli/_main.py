@@ -5,6 +5,7 @@ Exit status 1 for an error or an interrupt, 2 for bad usage.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -22,7 +23,12 @@ class _StoppedError(BaseException):
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    sys.exit(_run())
+    # A command makes few cycles, and its imports many objects: collections during these, and the
+    # last one at exit, took 0.4 of the 1.4 s of `gapkit score`.
+    gc.set_threshold(100_000)
+    status = _run()
+    gc.freeze()
+    sys.exit(status)
 
 
 def _run() -> int:
@@ -60,7 +66,8 @@ def _run() -> int:
             print(error.format_message())
             return 2
         message = " ".join(error.format_message().split())
-        return _fail(f"{message} Try '{command} --help'.", getattr(error, "exit_code", 1))
+        status = getattr(error, "exit_code", 1)
+        return _fail(f"{message.rstrip('.')}. Try '{command} --help'.", status)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

@@ -55,6 +55,8 @@ def predict(
     store = FrameStore(data / split)
     if Path(name).is_dir():
         model, about, own_size = _open_run(name, store, checkpoint, predictor, device)
+    elif "/" in name and ":" not in name and not name.endswith(".py"):
+        raise DataError(f"{name}: no such run folder. Train it, or name a predictor.")
     else:
         model, about, own_size = _open_predictor(name, store)
     with Progress("predicting", "videos") as progress:

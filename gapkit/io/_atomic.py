@@ -114,6 +114,10 @@ def install_folder(temporary: Path, path: Path) -> None:
 def _beside(path: Path) -> Path:
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise DataError(
+            f"{path}: can't be written: a file is in place of its folder. Choose another -o."
+        ) from None
     except OSError as error:
         raise _write_error(path, error) from None
     place = path.absolute()  # '.' has no name of its own

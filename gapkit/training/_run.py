@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 
 from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import install_folder, replacing_file, stage_folder
-from gapkit.plugins import Plugin, find_predictor
+from gapkit.plugins import Plugin, find_entry_point, find_predictor
 from gapkit.training._module import TorchPredictor, find_device
 
 CONFIG_FILE = "config.json"
@@ -29,6 +29,14 @@ METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = ("last", "best")
 FILES = (CONFIG_FILE, METRICS_FILE, *(f"{name}.safetensors" for name in CHECKPOINTS))
 VERSION = 1
+_CONFIG_TYPES: dict[str, Any] = {
+    "predictor": str | None,
+    "trained_from": str,
+    "config": dict | None,
+    "num_classes": int,
+    "feature_sizes": dict,
+    "training": dict,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +91,8 @@ def load_run(
             f"{path}: trained from {about['trained_from']!r}, which a run does not load by itself. "
             f"Pass --predictor {about['trained_from']}"
         )
-    plugin = find_predictor(name)
+    # A stranger's run must not choose what code is imported: a path comes from the caller alone.
+    plugin = find_predictor(name) if predictor else find_entry_point(name)
     config = plugin.configure(about["config"] or {})
     module = build_module(plugin, about["num_classes"], about["feature_sizes"], config, seed=0)
     weights_path = path / f"{checkpoint}.safetensors"
@@ -168,8 +177,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: can't be read ({error}). Train the run again.") from None
     if not isinstance(about, dict) or about.get("version") != VERSION:
         raise DataError(f"{path}: not the config of a run of version {VERSION}.")
-    keys = ("predictor", "trained_from", "config", "num_classes", "feature_sizes", "training")
-    missing = [key for key in keys if key not in about]
-    if missing:
-        raise DataError(f"{path}: {missing[0]!r} is missing. Train the run again.")
+    for key, kind in _CONFIG_TYPES.items():
+        if key not in about:
+            raise DataError(f"{path}: {key!r} is missing. Train the run again.")
+        if not isinstance(about[key], kind):
+            raise DataError(f"{path}: {key!r} is {about[key]!r}. Train the run again.")
+    size = about["training"].get("validation_batch_size")
+    if not isinstance(size, int) or size < 1:
+        raise DataError(f"{path}: 'validation_batch_size' is {size!r}. Train the run again.")
     return about

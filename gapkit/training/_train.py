@@ -223,7 +223,7 @@ def _train_epoch(
         if not torch.isfinite(loss):
             raise PredictorError(
                 f"the loss is {loss.item()} in epoch {number} after {examples} videos. "
-                f"Lower --lr; the last checkpoint is kept."
+                f"Lower --lr. What was saved before stays."
             )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
