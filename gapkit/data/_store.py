@@ -59,8 +59,7 @@ class FrameStore:
         self.level = meta.level
         self.stride = meta.stride
         self.labels: Labels = read_labels(self.path / LABELS_FILE)
-        column = pq.read_table(self.path / LABELS_FILE, columns=["num_frames"])["num_frames"]
-        self.num_frames: NDArray[np.int64] = column.to_numpy().astype(np.int64)
+        self.num_frames: NDArray[np.int64] = self._read_num_frames()
         if len(self.labels) != meta.num_videos:
             raise DataError(
                 f"{self.path / LABELS_FILE}: {len(self.labels)} videos, and split.json says "
@@ -184,6 +183,15 @@ class FrameStore:
             raise UsageError(f"stride is {stride}. It must be 1 or more.")
         if max_frames is not None and max_frames < 1:
             raise UsageError(f"max_frames is {max_frames}. Keep at least 1 frame.")
+
+    def _read_num_frames(self) -> NDArray[np.int64]:
+        path = self.path / LABELS_FILE
+        with pq.ParquetFile(path) as file:
+            if "num_frames" not in file.schema_arrow.names:
+                raise DataError(f"{path}: has no column num_frames. Import the split again.")
+            column = file.read(columns=["num_frames"])["num_frames"]
+        num_frames: NDArray[np.int64] = column.to_numpy().astype(np.int64)
+        return num_frames
 
     def _open_shards(self) -> tuple[list[dict[str, Any]], list[int]]:
         """Views of the features of each record batch, and the video that each starts with."""
