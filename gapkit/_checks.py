@@ -26,6 +26,8 @@ def label_dtype(num_classes: int) -> type[np.unsignedinteger[Any]]:
 
 def check_top_k(top_k: int) -> int:
     """top_k, at least 1."""
+    if isinstance(top_k, bool) or not isinstance(top_k, Integral):
+        raise UsageError(f"top_k is {top_k!r}. It must be a whole number.")
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}. Keep at least 1 label a video.")
     return int(top_k)
@@ -182,8 +184,8 @@ def as_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
         ) from None
 
 
-def as_dense(given: ArrayLike, name: str) -> NDArray[Any]:
-    """A two-dimensional NumPy array from NumPy, torch (any device), DLPack or __array__."""
+def as_array(given: ArrayLike, name: str) -> NDArray[Any]:
+    """A NumPy array from NumPy, torch (any device), DLPack or __array__."""
     array: Any = given
     if hasattr(array, "detach"):  # torch: out of the graph and off the device
         array = array.detach().cpu()
@@ -192,9 +194,14 @@ def as_dense(given: ArrayLike, name: str) -> NDArray[Any]:
     if not hasattr(array, "__array__") and hasattr(array, "__dlpack__"):
         array = np.from_dlpack(array)
     try:
-        dense_NC = np.asarray(array)
+        return np.asarray(array)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} are not an array: {error}.") from None
+
+
+def as_dense(given: ArrayLike, name: str) -> NDArray[Any]:
+    """A two-dimensional array, as `as_array` takes it."""
+    dense_NC = as_array(given, name)
     if dense_NC.ndim != 2:
         raise DataError(f"{name} of shape {dense_NC.shape} must be (num_videos, num_classes).")
     return dense_NC

@@ -33,8 +33,12 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def make_config(config_class: type[Any] | None, settings: Mapping[str, Any], owner: str) -> Any:
+def make_config(
+    config_class: type[Any] | None, settings: Mapping[str, Any], owner: str, *, parse: bool = True
+) -> Any:
     """A config with the given fields, the others at their defaults; None where there is no class.
+
+    `parse` converts strings, as --set gives them, to the types of the fields.
 
     Raises
     ------
@@ -55,7 +59,9 @@ def make_config(config_class: type[Any] | None, settings: Mapping[str, Any], own
             near = difflib.get_close_matches(key, names, n=1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise UsageError(f"{owner} has no setting {key!r}. {hint}It has {', '.join(names)}.")
-        values[key] = _convert(value, hints[key], key, owner) if isinstance(value, str) else value
+        values[key] = (
+            _convert(value, hints[key], key, owner) if parse and isinstance(value, str) else value
+        )
     try:
         return config_class(**values)
     except GapkitError:
@@ -67,15 +73,19 @@ def make_config(config_class: type[Any] | None, settings: Mapping[str, Any], own
 def _convert(text: str, hint: Any, key: str, owner: str) -> Any:
     is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     choices = typing.get_args(hint) if is_union else (hint,)
+    if type(None) in choices and text.lower() == "none":
+        return None
     for kind in choices:
-        if kind is type(None) and text.lower() == "none":
-            return None
         if kind is bool and text.lower() in _WORDS:
             return _WORDS[text.lower()]
+        for option in typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ():
+            if text == str(option):
+                return option
         if kind in (int, float, str):
             try:
                 return kind(text)
             except ValueError:
                 continue
-    wanted = " or ".join("none" if kind is type(None) else kind.__name__ for kind in choices)
+    names = {type(None): "none", int: "int", float: "float", str: "str", bool: "bool"}
+    wanted = " or ".join(names.get(kind, str(kind).removeprefix("typing.")) for kind in choices)
     raise UsageError(f"{owner}: setting {key}={text} is not {wanted}.")

@@ -71,15 +71,15 @@ class Plugin:
     config_class: type[Any] | None
     """The frozen `Config` beside it"""
 
-    def configure(self, settings: Mapping[str, Any]) -> Any:
-        """Return its config with the given fields set; strings are converted to their types.
+    def configure(self, settings: Mapping[str, Any], *, parse: bool = True) -> Any:
+        """Return its config with the given fields set; `parse` converts strings to their types.
 
         Raises
         ------
         UsageError
             A field is unknown, or a value is not of its type or range.
         """
-        return make_config(self.config_class, settings, f"predictor {self.name!r}")
+        return make_config(self.config_class, settings, f"predictor {self.name!r}", parse=parse)
 
     def build(self, num_classes: int, feature_sizes: Mapping[str, int], config: Any) -> Predictor:
         """Return the predictor for a data set.
@@ -155,6 +155,14 @@ def find_entry_point(name: str) -> Plugin:
     """
     entries = _entries()
     if name in entries:
+        offers = {
+            e.value: e.dist.name if e.dist else "" for e in entry_points(group=GROUP, name=name)
+        }
+        if len(offers) > 1:
+            raise PredictorError(
+                f"predictor {name!r} is offered by {' and '.join(sorted(offers.values()))}. "
+                f"Uninstall one, or name it as module:object."
+            )
         with _blaming(name, "can't be loaded"):
             target = entries[name].load()
         module = sys.modules.get(entries[name].module)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,16 +119,18 @@ def write_split(
     suffix = suffix_of(path)
     stem = path.name.removesuffix(suffix)
     groups = [(path.with_name(f"{stem}.start{start}{suffix}"), [start]) for start in starts]
-    written = []
-    for target, group in groups if separate else [(path, list(starts))]:
-        about = {**(provenance or {}), "split": str(store.path), "starts": group}
-        with open_submission(
-            target, num_classes=store.num_classes, top_k=top_k, provenance=about
-        ) as write:
+    outputs = groups if separate else [(path, list(starts))]
+    with ExitStack() as stack:  # all files appear, or none
+        for target, group in outputs:
+            about = {**(provenance or {}), "split": str(store.path), "starts": group}
+            write = stack.enter_context(
+                open_submission(
+                    target, num_classes=store.num_classes, top_k=top_k, provenance=about
+                )
+            )
             for block in predict_blocks(predictor, store, starts=group, top_k=top_k, **options):
                 write(block)
-        written.append(target)
-    return written
+    return [target for target, _ in outputs]
 
 
 def _check_starts(starts: Sequence[int]) -> None:

@@ -214,3 +214,23 @@ def test_wrong_starts_write_nothing(store, tmp_path, starts, separate):
     with pytest.raises(UsageError, match="starts are"):
         write_split(Linear(), store, tmp_path / "p.parquet", starts=starts, separate=separate)
     assert not list(tmp_path.iterdir())
+
+
+def test_separate_files_appear_all_or_none(store, tmp_path):
+    class FailsAtTheSecondStart(Linear):
+        def predict(self, batch):
+            if len(self.batch_sizes) == 1:
+                raise RuntimeError("second start")
+            return super().predict(batch)
+
+    path = tmp_path / "p.parquet"
+    with pytest.raises(PredictorError, match="second start"):
+        write_split(
+            FailsAtTheSecondStart(),
+            store,
+            path,
+            starts=[0, 1],
+            separate=True,
+            batch_size=NUM_VIDEOS,
+        )
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,5 @@
 import dataclasses
-from typing import Optional
+from typing import Literal, Optional
 
 import pytest
 
@@ -106,3 +106,20 @@ def test_what_is_no_pair_is_a_usage_error(pair):
 def test_a_key_twice_is_a_usage_error():
     with pytest.raises(UsageError, match="--set a=2: a is set twice"):
         parse_settings(["a=1", "a=2"])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    mode: Literal["a", "b"] = "a"
+    name: str | None = None
+
+
+def test_a_literal_takes_its_choices_and_names_them():
+    assert make_config(Choice, {"mode": "b"}, "p").mode == "b"
+    with pytest.raises(UsageError, match=r"mode=c is not .*'a', 'b'"):
+        make_config(Choice, {"mode": "c"}, "p")
+
+
+def test_values_of_json_are_taken_as_they_are():
+    assert make_config(Choice, {"name": "none"}, "p", parse=False).name == "none"
+    assert make_config(Choice, {"name": "none"}, "p").name is None

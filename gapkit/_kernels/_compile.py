@@ -8,7 +8,7 @@ import numba
 Function = Callable[..., Any]
 
 float32, float64 = numba.float32, numba.float64
-uint8, uint32, int64, boolean = numba.uint8, numba.uint32, numba.int64, numba.boolean
+uint32, int64, boolean = numba.uint32, numba.int64, numba.boolean
 
 
 def readable(dtype: Any, ndim: int = 1) -> Any:

@@ -41,7 +41,7 @@ def _run() -> int:
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except _StoppedError as stopped:
-        return _fail(f"interrupted by {stopped}. What was there stays as it was.", 1)
+        return _fail(f"interrupted by {stopped}. Nothing is left half written.", 1)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 1

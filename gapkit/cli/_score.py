@@ -36,34 +36,39 @@ def score(
     truth = read_labels(path)
     if truth.num_positives == 0:
         note(f"{path}: no video has a label, so every metric is 0.")
-    scores = {}
+    scores = []
     for file in files:
         predictions = read_predictions(file)
         try:
-            scores[file] = score_predictions(predictions, truth, top_k=top_k, ties=ties)
+            scores.append(score_predictions(predictions, truth, top_k=top_k, ties=ties))
         except DataError as error:
             raise DataError(f"{file}: {error}") from None
     if as_json:
-        print(json.dumps([{"file": str(file), **vars(s)} for file, s in scores.items()], indent=1))
+        print(
+            json.dumps(
+                [{"file": str(file), **vars(s)} for file, s in zip(files, scores, strict=True)],
+                indent=1,
+            )
+        )
         return
     print(f"{path}: {plural(len(truth), 'video')}, {plural(truth.num_positives, 'positive')}")
-    print_scores({str(file): score for file, score in scores.items()})
-    for file, result in scores.items():
+    print_scores(files, scores)
+    for file, result in zip(files, scores, strict=True):
         if result.missing == result.num_videos > 0:
             note(f"{file}: has none of the labelled videos. Is it of another split?")
 
 
-def print_scores(scores: dict[str, Score]) -> None:
-    """One row a name, all metrics."""
+def print_scores(files: list[Path], scores: list[Score]) -> None:
+    """One row a file, all metrics."""
     print_table(
         ["file", "gap", "hit@1", "perr", "map", "missing", "ignored"],
         [
             [
-                name,
+                str(file),
                 *(f"{value:.5f}" for value in (s.gap, s.hit_at_1, s.perr, s.map)),
                 f"{s.missing:,}",
                 f"{s.ignored:,}",
             ]
-            for name, s in scores.items()
+            for file, s in zip(files, scores, strict=True)
         ],
     )

@@ -40,6 +40,7 @@ def train(
     the last and the best weights.
     """
     from gapkit._settings import parse_settings
+    from gapkit.plugins import list_predictors
     from gapkit.training import TrainingConfig
     from gapkit.training import train as train_predictor
 
@@ -64,11 +65,13 @@ def train(
             on_epoch=show,
             progress=progress,
         )
+    installed = {listing.name for listing in list_predictors()}
+    by_path = "" if name in installed else f" --predictor {name}"
     best = max(done, key=lambda epoch: epoch.score.gap)
     print(
         f"{output}: GAP {done[-1].score.gap:.5f} with the last weights, {best.score.gap:.5f} with "
         f"the best (epoch {best.epoch})\n"
-        f"next: gapkit predict {output} --data {data} --split val"
+        f"next: gapkit predict {output} --data {data} --split val{by_path}"
     )
 
 

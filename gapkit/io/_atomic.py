@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +23,9 @@ def replacing_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     DataError
         The folder can't be written, or `path` is a folder.
     """
-    path = Path(path)
+    path = _target(path)
     if path.is_dir():
         raise DataError(f"{path} is a folder. Name a file.")
-    if path.is_symlink():
-        path = path.resolve()  # what it leads to is replaced, not the link
     temporary = _beside(path)
     try:
         yield temporary
@@ -60,7 +59,7 @@ def replacing_folder(
     DataError
         The folder can't be written, or holds something that must not be replaced.
     """
-    path = Path(path)
+    path = _target(path)
     temporary = stage_folder(path, ours=ours, overwrite=overwrite)
     try:
         yield temporary
@@ -111,6 +110,12 @@ def install_folder(temporary: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def _target(path: str | os.PathLike[str]) -> Path:
+    """What is replaced: of a link that which it leads to."""
+    path = Path(path)
+    return path.resolve() if path.is_symlink() else path
+
+
 def _beside(path: Path) -> Path:
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +126,7 @@ def _beside(path: Path) -> Path:
     except OSError as error:
         raise _write_error(path, error) from None
     place = path.absolute()  # '.' has no name of its own
-    return place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _write_error(path: Path, error: OSError) -> DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,8 +111,8 @@ def gap_from_hits(
     >>> gap_from_hits([0.9, 0.8, 0.7], [True, False, True], num_positives=2)
     0.8333333333333333
     """
-    confidence_N = np.asarray(confidences)
-    hit_N = np.asarray(hits)
+    confidence_N = _checks.as_array(confidences, "confidences")
+    hit_N = _checks.as_array(hits, "hits")
     if confidence_N.shape != hit_N.shape:
         raise DataError(
             f"confidences of shape {confidence_N.shape} and hits of shape {hit_N.shape} do not "
@@ -127,6 +128,8 @@ def gap_from_hits(
     confidence_N, hit_N = confidence_N.reshape(-1), hit_N.reshape(-1)
     hit_N = _checks.check_truth(hit_N, "hits")
     _check_finite(confidence_N)
+    if isinstance(num_positives, bool) or not isinstance(num_positives, Integral):
+        raise DataError(f"num_positives is {num_positives!r}. It must be a whole number.")
     num_hits = int(np.count_nonzero(hit_N))
     if num_positives < num_hits:
         raise DataError(

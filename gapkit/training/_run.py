@@ -93,7 +93,7 @@ def load_run(
         )
     # A stranger's run must not choose what code is imported: a path comes from the caller alone.
     plugin = find_predictor(name) if predictor else find_entry_point(name)
-    config = plugin.configure(about["config"] or {})
+    config = plugin.configure(about["config"] or {}, parse=False)
     module = build_module(plugin, about["num_classes"], about["feature_sizes"], config, seed=0)
     weights_path = path / f"{checkpoint}.safetensors"
     try:
@@ -141,9 +141,14 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any], *, overwrite: bool) -> None:
-        self._path = path
+        try:
+            config = json.dumps({"version": VERSION, **about}, indent=1)
+        except TypeError as error:
+            raise PredictorError(
+                f"the config of predictor {about['trained_from']!r} can't be JSON: {error}."
+            ) from None
+        self._path = path.resolve() if path.is_symlink() else path
         self._folder = stage_folder(self._path, ours=FILES, overwrite=overwrite)
-        config = json.dumps({"version": VERSION, **about}, indent=1)
         (self._folder / CONFIG_FILE).write_text(config + "\n")
 
     def __enter__(self) -> Self:

@@ -49,8 +49,8 @@ class TrainingConfig:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}. It must be 1 or more.")
         for name in ("learning_rate", "clip_norm"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} is {getattr(self, name)}. It must be above 0.")
+            if not 0 < getattr(self, name) <= 1e30:
+                raise UsageError(f"{name} is {getattr(self, name)}. It must be in (0, 1e30].")
         if not 0 < self.decay_rate <= 1:
             raise UsageError(f"decay_rate is {self.decay_rate}. It must be in (0, 1].")
         if self.seed < 0:
@@ -127,7 +127,7 @@ def train(
     plugin = find_predictor(name)
     config = plugin.configure(settings or {})
     train_store, val_store = FrameStore(Path(data) / "train"), FrameStore(Path(data) / "val")
-    _check_splits(train_store, val_store)
+    _check_splits(train_store, val_store, own_stride=getattr(config, "stride", None) is None)
     module = build_module(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))
@@ -236,13 +236,16 @@ def _train_epoch(
     return total_loss / num_videos
 
 
-def _check_splits(train_store: FrameStore, val_store: FrameStore) -> None:
-    for what in ("num_classes", "feature_sizes", "level"):
+def _check_splits(train_store: FrameStore, val_store: FrameStore, *, own_stride: bool) -> None:
+    same = ["num_classes", "feature_sizes", "level"]
+    if own_stride:  # crops are cut at the store's own stride
+        same.append("stride")
+    for what in same:
         ours, theirs = getattr(train_store, what), getattr(val_store, what)
         if ours != theirs:
             raise DataError(
                 f"{val_store.path}: {what} is {theirs}, and {ours} in {train_store.path}. "
-                f"Import both splits from one data set."
+                f"Import both splits from one data set, with the same options."
             )
     for store in (train_store, val_store):
         if store.labels.num_positives == 0:

@@ -126,3 +126,16 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     ):
         raise AssertionError
     assert contents(tmp_path) == {"notes.md": b"mine"}
+
+
+def test_a_linked_folder_is_replaced_where_it_lies(tmp_path):
+    real, link = tmp_path / "big" / "val", tmp_path / "data"
+    real.mkdir(parents=True)
+    (real / "a.txt").write_text("old")
+    link.symlink_to(real)
+    with replacing_folder(link, ours=["*.txt"], overwrite=True) as folder:
+        (folder / "a.txt").write_text("new")
+    assert link.is_symlink()
+    assert (real / "a.txt").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["big", "data"]
+    assert [path.name for path in real.parent.iterdir()] == ["val"]

@@ -296,3 +296,25 @@ def test_a_training_config_out_of_range_is_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(UsageError, match=f"{name} is {value}"):
         TrainingConfig(**wrong)
+
+
+def test_splits_of_other_strides_are_refused_unless_the_config_says_which(corpus, tmp_path):
+    for split, stride in (("train", 5), ("val", 1)):
+        files = sorted(corpus.glob(f"{split}-*.tfrecord"))
+        import_tfrecords(files, tmp_path / "data" / split, stride=stride)
+    with pytest.raises(DataError, match="stride is 1, and 5"):
+        run("mean_lr", tmp_path / "data", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    run("mean_lr", tmp_path / "data", tmp_path / "run", settings={"stride": "5"})
+
+
+def test_a_config_that_is_no_json_leaves_nothing(data, tmp_path):
+    plugin = NAN.replace("{when}", "False") + (
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Config:\n    odd: object = object()\n"
+    )
+    (tmp_path / "odd.py").write_text(plugin)
+    with pytest.raises(PredictorError, match="JSON"):
+        run(str(tmp_path / "odd.py"), data, tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["odd.py"]
