@@ -15,7 +15,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Make splits of videos and loo
 
 @data_app.command("import")
 def import_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="TFRecord files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="TFRecord files.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DATA/SPLIT", help="Folder of the split.")
     ],

@@ -9,7 +9,7 @@ import typer
 
 from gapkit.errors import DataError, UsageError
 
-Submissions = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Submissions.")]
+Submissions = Annotated[list[Path], typer.Argument(metavar="FILE", help="Submissions.")]
 DataFolder = Annotated[
     Path,
     typer.Option("--data", envvar="GAPKIT_DATA", help="Folder of the splits.", show_default=True),
