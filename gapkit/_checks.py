@@ -91,6 +91,17 @@ def first_duplicate(ids: pa.StringArray) -> tuple[int, int] | None:
     return row, int(first[codes[row]])
 
 
+def row_place(ids: pa.StringArray, row: int) -> str:
+    """How errors name a row: by its number and its id."""
+    return f"row {row} (id {ids[row].as_py()!r})"
+
+
+def counted_entries(lengths: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
+    """Which entries of rows of k count, (N, k): those before each row's length."""
+    counted_NK: NDArray[np.bool_] = np.arange(k) < lengths[:, None]
+    return counted_NK
+
+
 def numbered_ids(num_videos: int) -> pa.StringArray:
     """'0', '1', ...: the ids of rows that have none."""
     return pa.array(np.arange(num_videos)).cast(pa.string())

@@ -3,6 +3,9 @@
 Each message is one line: what was wrong with its values, where, and what to do.
 """
 
+TRAIN_EXTRA = ("torch", "safetensors", "tfrecord", "crc32c")
+"""Modules that come with `pip install 'gapkit[train]'`."""
+
 
 class GapkitError(Exception):
     """Base of every error that gapkit raises on purpose."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gapkit._settings import make_config
 from gapkit.batch import Batch
-from gapkit.errors import GapkitError, PredictorError
+from gapkit.errors import TRAIN_EXTRA, GapkitError, PredictorError
 
 __all__ = [
     "Listing",
@@ -240,7 +240,7 @@ def _blaming(name: str, what: str) -> Iterator[None]:
     except GapkitError:
         raise
     except ModuleNotFoundError as error:
-        extra = error.name in ("torch", "safetensors", "tfrecord")
+        extra = error.name in TRAIN_EXTRA
         package = "'gapkit[train]'" if extra else str(error.name).partition(".")[0]
         raise PredictorError(
             f"predictor {name!r} {what}: it needs {error.name}. Install it: pip install {package}"

@@ -91,7 +91,7 @@ class Predictions:
     ) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.float32]]:
         from gapkit._kernels import rows
 
-        counted_NK = np.arange(label_NK.shape[1]) < self.lengths[:, None]
+        counted_NK = _checks.counted_entries(self.lengths, label_NK.shape[1])
         counted = label_NK.reshape(-1) if counted_NK.all() else label_NK[counted_NK]
         num_classes = _checks.check_labels(
             counted,
@@ -126,7 +126,7 @@ class Predictions:
         return np.ascontiguousarray(label_NK, dtype), given_NK
 
     def _place(self, row: int) -> str:
-        return f"row {row} (id {self.id_column[row].as_py()!r})"
+        return _checks.row_place(self.id_column, row)
 
     @classmethod
     def from_dense(
@@ -172,7 +172,7 @@ class Predictions:
         if len(id_column) != len(dense_NC):
             raise DataError(f"{len(id_column)} ids but {len(dense_NC)} rows. Give each row its id.")
         label_NK, confidence_NK = _checks.cut_dense(
-            dense_NC, top_k, lambda row: f"row {row} (id {id_column[row].as_py()!r})"
+            dense_NC, top_k, lambda row: _checks.row_place(id_column, row)
         )
         return cls(id_column, label_NK, confidence_NK, num_classes=dense_NC.shape[1])
 
@@ -222,7 +222,7 @@ class Predictions:
         if not np.array_equal(self.lengths, other.lengths):
             return False
         k = int(self.lengths.max(initial=0))
-        counted_NK = np.arange(k) < self.lengths[:, None]
+        counted_NK = _checks.counted_entries(self.lengths, k)
         return all(
             np.array_equal(a[:, :k][counted_NK], b[:, :k][counted_NK])
             for a, b in ((self.labels, other.labels), (self.confidences, other.confidences))
@@ -307,7 +307,7 @@ class Labels:
             raise DataError(f"{self._place(row)}: label {label} stands twice. Keep it once.")
 
     def _place(self, row: int) -> str:
-        return f"row {row} (id {self.id_column[row].as_py()!r})"
+        return _checks.row_place(self.id_column, row)
 
     def _place_of(self, position: int) -> str:
         return self._place(int(np.searchsorted(self.offsets, position, side="right")) - 1)

@@ -12,9 +12,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from gapkit.errors import GapkitError, UsageError
-
-_EXTRA = ("torch", "safetensors", "tfrecord", "crc32c")
+from gapkit.errors import TRAIN_EXTRA, GapkitError, UsageError
 
 
 class _StoppedError(BaseException):
@@ -50,7 +48,7 @@ def _run() -> int:
             raise
         return _fail(str(error), 2 if isinstance(error, UsageError) else 1)
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
+        if error.name not in TRAIN_EXTRA:
             raise
         return _fail(f"this needs {error.name}. Install it: pip install 'gapkit[train]'", 1)
     except MemoryError:

@@ -133,7 +133,7 @@ def _common_num_classes(members: Sequence[Predictions], names: list[str]) -> int
 
 
 def _largest_label(member: Predictions) -> int:
-    is_counted_NK = np.arange(member.top_k) < member.lengths[:, None]
+    is_counted_NK = _checks.counted_entries(member.lengths, member.top_k)
     return int(member.labels.max(initial=0, where=is_counted_NK))
 
 

@@ -44,7 +44,7 @@ def predictions_to_batch(predictions: Predictions, schema: pa.Schema) -> pa.Reco
         (schema.field("labels"), predictions.labels),
         (schema.field("confidences"), predictions.confidences),
     ):
-        counted_NK = np.arange(k) < predictions.lengths[:, None]
+        counted_NK = _checks.counted_entries(predictions.lengths, k)
         flat = values_NK.reshape(-1) if counted_NK.all() else values_NK[counted_NK]
         values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype(), copy=False))
         columns.append(pa.ListArray.from_arrays(offsets, values, type=field.type))
@@ -61,7 +61,7 @@ def table_to_predictions(table: pa.Table) -> Predictions:
     if uneven.size:
         row = int(uneven[0])
         raise DataError(
-            f"row {row} (id {table['id'][row].as_py()!r}): {np.diff(label_offsets)[row]} labels "
+            f"{_checks.row_place(table['id'], row)}: {np.diff(label_offsets)[row]} labels "
             f"but {np.diff(offsets)[row]} confidences. Give each label its confidence."
         )
     lengths = np.diff(offsets)
@@ -153,5 +153,5 @@ def _to_rows(values: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[Any]:
     if (lengths == k).all():
         return values.reshape(len(lengths), k)
     rows_NK = np.zeros((len(lengths), k), values.dtype)
-    rows_NK[np.arange(k) < lengths[:, None]] = values
+    rows_NK[_checks.counted_entries(lengths, k)] = values
     return rows_NK

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from gapkit._checks import row_place
 from gapkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def read_kaggle(source: pa.NativeFile) -> pa.Table:
     odd = np.flatnonzero(lengths % 2)
     if odd.size:
         raise DataError(
-            f"{_place(ids, int(odd[0]))}: {lengths[odd[0]]} words where pairs of label and "
+            f"{row_place(ids, int(odd[0]))}: {lengths[odd[0]]} words where pairs of label and "
             f"confidence were expected. Separate all by spaces."
         )
     offsets = _offsets(lengths // 2)
@@ -108,7 +109,7 @@ def _parse(
             except pa.ArrowInvalid:
                 what = "a label" if pa.types.is_integer(kind) else "a confidence"
                 raise DataError(
-                    f"{_place(ids, int(row_of_word[position]))}: {word!r} is not {what}. "
+                    f"{row_place(ids, int(row_of_word[position]))}: {word!r} is not {what}. "
                     f"Write label and confidence in turn, separated by spaces."
                 ) from None
         raise
@@ -118,7 +119,3 @@ def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
-
-
-def _place(ids: pa.StringArray, row: int) -> str:
-    return f"row {row} (id {ids[row].as_py()!r})"

@@ -51,7 +51,7 @@ class Ranking:
         k = values_NK.shape[1]
         if (self.lengths == k).all():
             return values_NK.reshape(-1)
-        return values_NK[np.arange(k) < self.lengths[:, None]]
+        return values_NK[_checks.counted_entries(self.lengths, k)]
 
 
 def rank(predictions: Predictions | ArrayLike, labels: Labels | ArrayLike, top_k: int) -> Ranking:
@@ -115,12 +115,12 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
 def _check_range(predictions: Predictions, num_classes: int) -> None:
     """Refuse labels that the truth does not have, where the predictions could not know."""
     label_NK = predictions.labels
-    is_counted_NK = np.arange(label_NK.shape[1]) < predictions.lengths[:, None]
+    is_counted_NK = _checks.counted_entries(predictions.lengths, predictions.top_k)
     wrong = np.argwhere((label_NK >= num_classes) & is_counted_NK)
     if len(wrong):
         row, column = (int(i) for i in wrong[0])
         raise DataError(
-            f"row {row} (id {predictions.id_column[row].as_py()!r}): label "
+            f"{_checks.row_place(predictions.id_column, row)}: label "
             f"{label_NK[row, column]} is out of range for the labels' num_classes={num_classes}. "
             f"Are they of one data set?"
         )
