@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gapkit._threads import in_threads, row_slices
 from gapkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAX_CLASSES = 2**24  # kernels hold a few arrays of one value a label
 _MAX_UINT16_CLASSES = 65_535
+_MAX_INSERTED = 256  # beyond, sorting whole rows is faster than insertion
 
 
 def label_dtype(num_classes: int) -> type[np.unsignedinteger[Any]]:
@@ -234,14 +236,16 @@ def check_truth(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
 
 
 def cut_dense(
-    dense_NC: NDArray[Any], top_k: int, place: Callable[[int], str]
-) -> tuple[NDArray[np.uint32], NDArray[Any]]:
-    """Labels and confidences of the top_k of each row, equal ones by rising label: (N, k) each.
+    dense_NC: NDArray[Any],
+    top_k: int,
+    place: Callable[[int], str],
+    kept_NC: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray[np.uint32], NDArray[Any], NDArray[np.int64]]:
+    """Labels and confidences of the top_k of each row, and how many these are.
 
-    Ranked as float32, or as float64 where the array is of it; `place` says where a row stands.
+    Equal confidences stand by rising label. Ranked as float32, or as float64 where the array is of
+    it; where `kept_NC` is given other entries are left out. `place` says where a row stands.
     """
-    from gapkit._kernels.top_k import top_k as fill_top_k
-
     if dense_NC.dtype.kind != "f":
         raise DataError(
             f"confidences of type {dense_NC.dtype} are not floating-point numbers. "
@@ -249,14 +253,50 @@ def cut_dense(
         )
     dtype = np.float64 if dense_NC.dtype.itemsize > 4 else np.float32
     dense_NC = np.ascontiguousarray(dense_NC, dtype)
-    k = min(check_top_k(top_k), dense_NC.shape[1])
+    num_videos, num_classes = dense_NC.shape
+    k = min(check_top_k(top_k), num_classes)
+    length_N = np.full(num_videos, k, np.int64)
+    if kept_NC is not None:
+        _refuse_not_finite(dense_NC, place, ~np.isfinite(dense_NC).all(axis=1))
+        dense_NC = np.where(kept_NC, dense_NC, dtype(-np.inf))
+        np.minimum(length_N, np.count_nonzero(kept_NC, axis=1), out=length_N)
+    if k <= _MAX_INSERTED:
+        label_NK, confidence_NK = _cut_by_insertion(dense_NC, k, place, kept_NC is not None)
+    else:
+        if kept_NC is None:
+            _refuse_not_finite(dense_NC, place, ~np.isfinite(dense_NC).all(axis=1))
+        order_NK = np.argsort(-dense_NC, axis=1, kind="stable")[:, :k]
+        label_NK = order_NK.astype(np.uint32)
+        confidence_NK = np.take_along_axis(dense_NC, order_NK, axis=1)
+    return label_NK, confidence_NK, length_N
+
+
+def _cut_by_insertion(
+    dense_NC: NDArray[Any], k: int, place: Callable[[int], str], may_be_low: bool
+) -> tuple[NDArray[np.uint32], NDArray[Any]]:
+    """One pass over each row, in threads."""
+    from gapkit._kernels.top_k import top_k
+
     label_NK = np.empty((len(dense_NC), k), np.uint32)
-    confidence_NK = np.empty((len(dense_NC), k), dtype)
-    row = fill_top_k(dense_NC, label_NK, confidence_NK) if k else -1
-    if row >= 0:
+    confidence_NK = np.empty((len(dense_NC), k), dense_NC.dtype)
+    if k == 0:
+        return label_NK, confidence_NK
+
+    def cut(rows: slice) -> None:
+        row = top_k(dense_NC[rows], may_be_low, label_NK[rows], confidence_NK[rows])
+        if row >= 0:
+            _refuse_not_finite(dense_NC, place, np.arange(len(dense_NC)) == rows.start + row)
+
+    in_threads(cut, row_slices(len(dense_NC), dense_NC.size))
+    return label_NK, confidence_NK
+
+
+def _refuse_not_finite(
+    dense_NC: NDArray[Any], place: Callable[[int], str], is_wrong_N: NDArray[np.bool_]
+) -> None:
+    for row in np.flatnonzero(is_wrong_N)[:1].tolist():
         label = int(np.flatnonzero(~np.isfinite(dense_NC[row]))[0])
         raise DataError(
             f"{place(row)}: the confidence of label {label} is {dense_NC[row, label]}. "
             f"Confidences must be finite numbers."
         )
-    return label_NK, confidence_NK

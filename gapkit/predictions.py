@@ -171,7 +171,7 @@ class Predictions:
         id_column = _checks.numbered_ids(len(dense_NC)) if ids is None else _checks.check_ids(ids)
         if len(id_column) != len(dense_NC):
             raise DataError(f"{len(id_column)} ids but {len(dense_NC)} rows. Give each row its id.")
-        label_NK, confidence_NK = _checks.cut_dense(
+        label_NK, confidence_NK, _ = _checks.cut_dense(
             dense_NC, top_k, lambda row: _checks.row_place(id_column, row)
         )
         return cls(id_column, label_NK, confidence_NK, num_classes=dense_NC.shape[1])

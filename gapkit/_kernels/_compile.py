@@ -8,7 +8,8 @@ import numba
 Function = Callable[..., Any]
 
 float32, float64 = numba.float32, numba.float64
-uint32, int64, boolean = numba.uint32, numba.int64, numba.boolean
+uint32, uint64, int64 = numba.uint32, numba.uint64, numba.int64
+boolean = numba.boolean
 
 
 def readable(dtype: Any, ndim: int = 1) -> Any:

@@ -57,7 +57,7 @@ def settle_rows(label_NK, confidence_NK, length_N, num_classes, fault):
 
 
 @kernel(
-    int64(
+    (
         readable(uint32, 2),
         readable(int64),
         readable(int64),
@@ -67,13 +67,11 @@ def settle_rows(label_NK, confidence_NK, length_N, num_classes, fault):
     )
 )
 def mark_hits(label_NK, length_N, truth_N, offset, true_P, hit_NK):
-    """Fill hit_NK; truth_N is each row's place among the labelled videos. How many were hit."""
-    num_hits = 0
+    """Mark what stands in each row's truth; truth_N is its place there, -1 for none."""
     for n in range(length_N.size):
+        if truth_N[n] < 0:
+            continue
         for k in range(length_N[n]):
-            hit = False
             for p in range(offset[truth_N[n]], offset[truth_N[n] + 1]):
-                hit |= true_P[p] == label_NK[n, k]
-            hit_NK[n, k] = hit
-            num_hits += hit
-    return num_hits
+                if true_P[p] == label_NK[n, k]:
+                    hit_NK[n, k] = True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from gapkit import _checks
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Ranking:
     """The kept predictions of the labelled videos, N rows by at most K, and the truth's counts."""
 
-    labels: NDArray[np.uint32]
+    labels: NDArray[np.unsignedinteger[Any]]
     """(N, K)"""
     confidences: NDArray[np.floating[Any]]
     """(N, K), falling in each row"""
@@ -28,23 +29,34 @@ class Ranking:
     """(N, K), False past a row's length"""
     lengths: NDArray[np.int64]
     """(N,)"""
-    num_true: NDArray[np.int64]
-    """(N,) true labels of each row's video"""
+    videos: NDArray[np.int64]
+    """(N,) each row's place among the labelled videos"""
+    true_by_video: NDArray[np.int64]
+    """(V,) true labels of each labelled video, predicted or not"""
     positives_by_label: NDArray[np.int64]
     """(C,) labelled videos in which each label is true"""
-    num_videos: int
-    """Labelled videos, predicted or not"""
-    num_videos_with_labels: int
-    """Labelled videos with at least one true label"""
-    missing: int
-    """Labelled videos that the predictions lack"""
     ignored: int
     """Predicted ids without labels"""
 
     @property
     def num_positives(self) -> int:
         """Every true label of every labelled video."""
-        return int(self.positives_by_label.sum())
+        return int(self.true_by_video.sum())
+
+    @property
+    def num_videos(self) -> int:
+        """Labelled videos, predicted or not."""
+        return len(self.true_by_video)
+
+    @property
+    def num_true(self) -> NDArray[np.int64]:
+        """(N,) true labels of each row's video."""
+        return self.true_by_video[self.videos]
+
+    @property
+    def missing(self) -> int:
+        """Labelled videos that the predictions lack."""
+        return len(self.true_by_video) - len(self.videos)
 
     def flatten(self, values_NK: NDArray[Any]) -> NDArray[Any]:
         """The entries of an (N, K) array that count, one row after another."""
@@ -54,22 +66,32 @@ class Ranking:
         return values_NK[_checks.counted_entries(self.lengths, k)]
 
 
-def rank(predictions: Predictions | ArrayLike, labels: Labels | ArrayLike, top_k: int) -> Ranking:
-    """Join predictions with labels: two tables by id, or two dense arrays row by row."""
-    _checks.check_top_k(top_k)
+def rank(
+    predictions: Predictions | ArrayLike,
+    labels: Labels | ArrayLike,
+    top_k: int | None,
+    rated: Labels | ArrayLike | None = None,
+) -> Ranking:
+    """Join predictions with labels: two tables by id, or two dense arrays row by row.
+
+    `rated` names the pairs that somebody judged, in the form of the labels; predictions of others
+    are taken out before the cut.
+    """
+    if top_k is not None:
+        _checks.check_top_k(top_k)
     if isinstance(predictions, Predictions) and isinstance(labels, Labels):
-        return _rank_tables(predictions, labels, top_k)
+        return _rank_tables(predictions, labels, top_k, rated)
     if isinstance(predictions, Predictions | Labels) or isinstance(labels, Labels | Predictions):
         raise DataError(
             f"{type(predictions).__name__} and {type(labels).__name__} do not go together. "
             f"Pass Predictions and Labels, in this order, or two dense arrays."
         )
-    return _rank_dense(predictions, labels, top_k)
+    return _rank_dense(predictions, labels, top_k, rated)
 
 
-def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Ranking:
-    from gapkit._kernels.rows import mark_hits
-
+def _rank_tables(
+    predictions: Predictions, labels: Labels, top_k: int | None, rated: object
+) -> Ranking:
     if None not in (predictions.num_classes, labels.num_classes) and (
         predictions.num_classes != labels.num_classes
     ):
@@ -79,21 +101,24 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
         )
     if predictions.num_classes is None and labels.num_classes is not None:
         _check_range(predictions, labels.num_classes)
-    truth = pc.index_in(predictions.id_column, value_set=labels.id_column)
-    ignored = truth.null_count
-    truth_N = truth.fill_null(-1).to_numpy().astype(np.int64)
-    kept_NK = np.s_[:, : min(top_k, predictions.top_k)]
-    label_NK = predictions.labels[kept_NK].astype(np.uint32)
-    confidence_NK, length_N = predictions.confidences[kept_NK], predictions.lengths
+    truth_N = _places(predictions.id_column, labels)
+    label_NK, confidence_NK = predictions.labels, predictions.confidences
+    length_N = predictions.lengths
+    is_known_N = truth_N >= 0
+    ignored = len(truth_N) - int(np.count_nonzero(is_known_N))
     if ignored:
-        known_N = truth_N >= 0
-        truth_N, length_N = truth_N[known_N], length_N[known_N]
-        label_NK, confidence_NK = label_NK[known_N], confidence_NK[known_N]
-    label_NK = np.ascontiguousarray(label_NK)
-    length_N = np.minimum(length_N, label_NK.shape[1])
-    hit_NK = np.zeros(label_NK.shape, np.bool_)
-    mark_hits(label_NK, length_N, truth_N, labels.offsets, labels.values, hit_NK)
-    num_true = np.diff(labels.offsets)
+        truth_N, length_N = truth_N[is_known_N], length_N[is_known_N]
+        label_NK, confidence_NK = label_NK[is_known_N], confidence_NK[is_known_N]
+    if rated is not None:
+        if not isinstance(rated, Labels):
+            raise DataError("rated must be Labels where the labels are: the judged ones by id.")
+        place_V = _places(labels.id_column, rated)
+        _check_true_is_rated(labels, rated, place_V)
+        is_rated_NK = _find(label_NK, length_N, place_V[truth_N], rated)
+        label_NK, confidence_NK, length_N = _keep(is_rated_NK, label_NK, confidence_NK)
+    kept = label_NK.shape[1] if top_k is None else min(top_k, label_NK.shape[1])
+    label_NK, confidence_NK = label_NK[:, :kept], confidence_NK[:, :kept]
+    length_N = np.minimum(length_N, kept)
     bound = max(
         predictions.num_classes or int(label_NK.max(initial=0)) + 1,
         labels.num_classes or int(labels.values.max(initial=0)) + 1,
@@ -101,15 +126,57 @@ def _rank_tables(predictions: Predictions, labels: Labels, top_k: int) -> Rankin
     return Ranking(
         labels=label_NK,
         confidences=confidence_NK,
-        hits=hit_NK,
+        hits=_find(label_NK, length_N, truth_N, labels),
         lengths=length_N,
-        num_true=num_true[truth_N],
+        videos=truth_N,
+        true_by_video=np.diff(labels.offsets),
         positives_by_label=np.bincount(labels.values, minlength=bound),
-        num_videos=len(labels),
-        num_videos_with_labels=int(np.count_nonzero(num_true)),
-        missing=len(labels) - len(truth_N),
         ignored=ignored,
     )
+
+
+def _places(ids: pa.StringArray, table: Labels) -> NDArray[np.int64]:
+    """Each id's row in a table of labels, -1 where it has none."""
+    row_N = pc.index_in(ids, value_set=table.id_column)
+    return np.asarray(row_N.fill_null(-1).to_numpy(), np.int64)
+
+
+def _find(
+    label_NK: NDArray[Any], length_N: NDArray[np.int64], row_N: NDArray[np.int64], table: Labels
+) -> NDArray[np.bool_]:
+    """Which predicted labels stand in each one's row of a table; none where the row is -1."""
+    from gapkit._kernels.rows import mark_hits
+
+    found_NK = np.zeros(label_NK.shape, np.bool_)
+    wide_NK = np.ascontiguousarray(label_NK, np.uint32)
+    mark_hits(wide_NK, length_N, row_N, table.offsets, table.values, found_NK)
+    return found_NK
+
+
+def _keep(
+    is_kept_NK: NDArray[np.bool_], label_NK: NDArray[Any], confidence_NK: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """The kept entries of each row, moved up in order, and how many they are."""
+    order_NK = np.argsort(~is_kept_NK, axis=1, kind="stable")
+    return (
+        np.take_along_axis(label_NK, order_NK, axis=1),
+        np.take_along_axis(confidence_NK, order_NK, axis=1),
+        np.count_nonzero(is_kept_NK, axis=1),
+    )
+
+
+def _check_true_is_rated(labels: Labels, rated: Labels, place_V: NDArray[np.int64]) -> None:
+    bound = int(max(labels.values.max(initial=0), rated.values.max(initial=0))) + 1
+    row_P = np.repeat(place_V, np.diff(labels.offsets))
+    rated_row_Q = np.repeat(np.arange(len(rated)), np.diff(rated.offsets))
+    is_rated_P = np.isin(row_P * bound + labels.values, rated_row_Q * bound + rated.values)
+    wrong = np.flatnonzero((row_P < 0) | ~is_rated_P)
+    if wrong.size:
+        row = int(np.searchsorted(labels.offsets, wrong[0], side="right")) - 1
+        raise DataError(
+            f"{_checks.row_place(labels.id_column, row)}: label {labels.values[wrong[0]]} is true "
+            f"and not rated. Rate every true label."
+        )
 
 
 def _check_range(predictions: Predictions, num_classes: int) -> None:
@@ -126,7 +193,9 @@ def _check_range(predictions: Predictions, num_classes: int) -> None:
         )
 
 
-def _rank_dense(predictions: ArrayLike, labels: ArrayLike, top_k: int) -> Ranking:
+def _rank_dense(
+    predictions: ArrayLike, labels: ArrayLike, top_k: int | None, rated: Any
+) -> Ranking:
     confidence_NC = _checks.as_dense(predictions, "predictions")
     true_NC = _checks.as_dense(labels, "labels")
     if confidence_NC.shape != true_NC.shape:
@@ -135,17 +204,32 @@ def _rank_dense(predictions: ArrayLike, labels: ArrayLike, top_k: int) -> Rankin
             f"do not fit. Both must be (num_videos, num_classes)."
         )
     true_NC = _checks.check_truth(true_NC, "labels")
-    label_NK, confidence_NK = _checks.cut_dense(confidence_NC, top_k, lambda row: f"row {row}")
-    num_true = np.count_nonzero(true_NC, axis=1)
+    num_videos, num_classes = true_NC.shape
+    rated_NC = None
+    if rated is not None:
+        rated_NC = _checks.check_truth(_checks.as_dense(rated, "rated"), "rated")
+        if rated_NC.shape != true_NC.shape:
+            raise DataError(
+                f"rated of shape {rated_NC.shape} and labels of shape {true_NC.shape} do not fit."
+            )
+        wrong = np.argwhere(true_NC & ~rated_NC)
+        if len(wrong):
+            row, label = (int(i) for i in wrong[0])
+            raise DataError(f"row {row}: label {label} is true and not rated. Rate every true one.")
+    label_NK, confidence_NK, length_N = _checks.cut_dense(
+        confidence_NC, top_k or num_classes, lambda row: f"row {row}", rated_NC
+    )
+    hit_NK = np.take_along_axis(true_NC, label_NK.astype(np.int64), axis=1)
+    if rated_NC is not None:
+        hit_NK &= _checks.counted_entries(length_N, label_NK.shape[1])
+    row_P, true_P = np.divmod(np.flatnonzero(true_NC), max(num_classes, 1))
     return Ranking(
         labels=label_NK,
         confidences=confidence_NK,
-        hits=np.take_along_axis(true_NC, label_NK.astype(np.int64), axis=1),
-        lengths=np.full(len(label_NK), label_NK.shape[1], np.int64),
-        num_true=num_true,
-        positives_by_label=np.count_nonzero(true_NC, axis=0),
-        num_videos=len(true_NC),
-        num_videos_with_labels=int(np.count_nonzero(num_true)),
-        missing=0,
+        hits=hit_NK,
+        lengths=length_N,
+        videos=np.arange(num_videos),
+        true_by_video=np.bincount(row_P, minlength=num_videos),
+        positives_by_label=np.bincount(true_P, minlength=num_classes),
         ignored=0,
     )

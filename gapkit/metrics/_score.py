@@ -101,7 +101,7 @@ def _perr(ranking: Ranking) -> float:
     column_K = np.arange(ranking.hits.shape[1])
     retrieved_N = (ranking.hits & (column_K < ranking.num_true[:, None])).sum(axis=1)
     share_N = retrieved_N / np.maximum(ranking.num_true, 1)
-    return float(share_N.sum()) / max(ranking.num_videos_with_labels, 1)
+    return float(share_N.sum()) / max(int(np.count_nonzero(ranking.true_by_video)), 1)
 
 
 def _map(ranking: Ranking, ties: int) -> float:
@@ -112,6 +112,6 @@ def _map(ranking: Ranking, ties: int) -> float:
     if not is_present_C.any():
         return 0.0
     key_N = prediction_keys(ranking.flatten(ranking.confidences), ranking.flatten(ranking.hits))
-    label_N = np.ascontiguousarray(ranking.flatten(ranking.labels))
+    label_N = np.ascontiguousarray(ranking.flatten(ranking.labels), np.uint32)
     sum_C = precision_sum_by_label(key_N, label_N, len(num_positives_C), ties)
     return float((sum_C[is_present_C] / num_positives_C[is_present_C]).mean())
