@@ -53,26 +53,29 @@ def count_bins(value_N, hit_N, packed_B):
     return highest
 
 
-@kernel(int64(readable(int64), int64, writable(uint32), writable(int64)))
-def plan_ranges(count_B, target, range_B, start_R):
-    """Cut the bins into ranges of at least `target` predictions where one bin has not more.
+@kernel(int64(readable(uint64, 2), int64, writable(uint32), writable(int64, 2), writable(int64)))
+def plan_ranges(packed_PB, target, range_B, size_PR, hits_R):
+    """Cut the bins into ranges of at most `target` predictions, or of a single bin.
 
-    Fills each bin's range and each range's start in the ranked predictions (one more than there
-    are ranges); how many ranges. The halves of the bins share none.
+    packed_PB holds each part's bins, as `count_bins` leaves them. Fills each bin's range, and how
+    many predictions of each part and how many hits lie in each range; how many ranges. The halves
+    of the bins share none.
     """
-    r = np.int64(0)
-    start = np.int64(0)
-    size = np.int64(0)
-    start_R[0] = 0
+    num_parts = packed_PB.shape[0]
+    r = 0
+    size = 0
     for b in range(NUM_BINS):
-        if size > 0 and (b == NUM_BINS // 2 or size + count_B[b] > target):
-            start += size
+        more = np.uint64(0)
+        for p in range(num_parts):
+            more += packed_PB[p, b] & _COUNT
+        if size > 0 and (b == NUM_BINS // 2 or size + np.int64(more) > target):
             r += 1
-            start_R[r] = start
             size = 0
+        size += np.int64(more)
         range_B[b] = r
-        size += count_B[b]
-    start_R[r + 1] = start + size
+        for p in range(num_parts):
+            size_PR[p, r] += np.int64(packed_PB[p, b] & _COUNT)
+            hits_R[r] += np.int64(packed_PB[p, b] >> np.uint64(32))
     return r + 1
 
 
@@ -262,3 +265,95 @@ def sum_ranges(key_N, start_R, hits_R, num_above_R, hits_above_R, first, last, t
                 at_T,
                 spread_N,
             )
+
+
+@kernel(
+    [
+        float64(readable(value), readable(boolean), int64, writable(value))
+        for value in (uint32, uint64)
+    ]
+)
+def sum_few(value_N, hit_N, ties, key_N):
+    """Precision at each hit of a ranking, summed, with one range a half; key_N is scratch."""
+    one = value_N.dtype.type(1)
+    half = np.uint64(8 * value_N.itemsize - 1)
+    num_low = 0
+    num_high = 0
+    high_hits = 0
+    for i in range(value_N.size):
+        key = value_N.dtype.type(value_N[i] << one) | value_N.dtype.type(hit_N[i])
+        if np.uint64(value_N[i]) >> half:
+            num_high += 1
+            high_hits += hit_N[i]
+            key_N[value_N.size - num_high] = key
+        else:
+            key_N[num_low] = key
+            num_low += 1
+    tally_T, above_T, at_T = _scratch(value_N.size)
+    spread_N = np.empty(value_N.size, value_N.dtype)
+    total = 0.0
+    if num_high > 0:
+        total += _sum_range(key_N[num_low:], 0, 0, ties, NO_LIMIT, tally_T, above_T, at_T, spread_N)
+    if num_low > 0:
+        total += _sum_range(
+            key_N[:num_low], num_high, high_hits, ties, NO_LIMIT, tally_T, above_T, at_T, spread_N
+        )
+    return total
+
+
+@kernel(
+    [
+        (readable(value), readable(uint32), readable(boolean), writable(uint64))
+        for value in (uint32, uint64)
+    ]
+)
+def count_labels(value_N, label_N, hit_N, packed_R):
+    """As `count_bins`, for the two ranges of each label: lower half of the values, upper half."""
+    half = np.uint64(8 * value_N.itemsize - 1)
+    for i in range(value_N.size):
+        r = np.uint64(label_N[i]) << _ONE | np.uint64(value_N[i]) >> half
+        packed_R[r] += _ONE + (np.uint64(hit_N[i]) << np.uint64(32))
+
+
+@kernel(
+    [
+        (
+            readable(value),
+            readable(uint32),
+            readable(boolean),
+            writable(int64),
+            writable(value),
+        )
+        for value in (uint32, uint64)
+    ]
+)
+def scatter_labels(value_N, label_N, hit_N, position_R, key_N):
+    """As `scatter`, for the two ranges of each label."""
+    half = np.uint64(8 * value_N.itemsize - 1)
+    to_key = value_N.dtype.type
+    for i in range(value_N.size):
+        r = np.uint64(label_N[i]) << _ONE | np.uint64(value_N[i]) >> half
+        position = position_R[r]
+        position_R[r] = position + 1
+        key_N[np.uint64(position)] = to_key(value_N[i] << to_key(1)) | to_key(hit_N[i])
+
+
+@kernel((readable(uint32), writable(int64), writable(int64)))
+def add_tallies(key_N, size_T, hits_T):
+    """Tally the keys of a single bin of 32-bit values by value: 2**16 of them."""
+    for key in key_N:
+        value = np.uint64(key >> np.uint32(1)) & np.uint64(0xFFFF)
+        size_T[value] += 1
+        hits_T[value] += np.int64(key & np.uint32(1))
+
+
+@kernel(float64(readable(int64), readable(int64), int64, int64, int64))
+def sum_tallies(size_T, hits_T, num_above, hits_above, ties):
+    """Precision at the hits of tallied values, summed: what `sum_ranges` gives for their keys."""
+    total = 0.0
+    for s in range(size_T.size):
+        t = size_T.size - 1 - s
+        total += tied_sum(num_above, hits_above, size_T[t], hits_T[t], ties, NO_LIMIT)
+        num_above += size_T[t]
+        hits_above += hits_T[t]
+    return total

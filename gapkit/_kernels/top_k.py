@@ -40,9 +40,8 @@ def top_k(dense_NC, may_be_low, label_NK, confidence_NK):
             smallest = confidence_NK[n, k - 1] if kept == k else low
             for c in range(start, stop):  # two sums: the compiler takes many labels at a time
                 confidence = dense_NC[n, c]
-                num_wrong += not (confidence - confidence == 0) and not (
-                    may_be_low and confidence == low
-                )
+                is_low = may_be_low and confidence == low
+                num_wrong += confidence - confidence != 0 and not is_low
                 num_above += confidence > smallest
             if num_wrong:
                 return n

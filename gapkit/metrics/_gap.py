@@ -9,8 +9,10 @@ import numpy as np
 
 from gapkit import _checks
 from gapkit.errors import DataError
-from gapkit.metrics._keys import prediction_keys, ties_code
+from gapkit.metrics._ranges import sum_of_precision
 from gapkit.metrics._ranking import Ranking, rank
+from gapkit.metrics._ties import ties_code
+from gapkit.metrics._values import check_confidences, to_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,8 +24,9 @@ def gap(
     predictions: Predictions | ArrayLike,
     labels: Labels | ArrayLike,
     *,
-    top_k: int = 20,
+    top_k: int | None = 20,
     ties: str = "expected",
+    rated: Labels | ArrayLike | None = None,
 ) -> float:
     """Return the Global Average Precision of the top_k predictions of each video.
 
@@ -37,10 +40,14 @@ def gap(
     predictions : Predictions, or (N, num_classes) array of float
         Dense arrays may come from NumPy, torch (any device) or anything with `__array__`.
     labels : Labels, or (N, num_classes) array of bool or 0/1
-    top_k : int
-        Most confident labels to keep of each video, at least 1.
+    top_k : int, optional
+        Most confident labels to keep of each video, at least 1; None keeps all.
     ties : {'expected', 'optimistic', 'pessimistic'}
         The mean over all orders of equal confidences, or hits first, or hits last.
+    rated : Labels, or (N, num_classes) array of bool or 0/1, optional
+        Pairs of video and label that somebody judged, true ones among them, in the form of
+        `labels`. Predictions of other pairs are neither hits nor misses: they are taken out before
+        the cut to top_k. By default all pairs are judged.
 
     Returns
     -------
@@ -50,7 +57,8 @@ def gap(
     Raises
     ------
     DataError
-        Shapes do not fit, a confidence is not finite, or labels are neither Boolean nor 0/1.
+        Shapes do not fit, a confidence is not finite, labels are neither Boolean nor 0/1, or a
+        true label is not rated.
     UsageError
         top_k is below 1, or `ties` names no rule.
 
@@ -64,14 +72,14 @@ def gap(
     >>> gap([[0.9, 0.1], [0.6, 0.8]], [[1, 0], [1, 0]], top_k=1)
     0.5
     """
-    return gap_of_ranking(rank(predictions, labels, top_k), ties_code(ties))
+    return gap_of_ranking(rank(predictions, labels, top_k, rated), ties_code(ties))
 
 
 def gap_of_ranking(ranking: Ranking, ties: int) -> float:
     """GAP of predictions that are joined with the truth already."""
     return _gap(
-        ranking.flatten(ranking.confidences),
-        ranking.flatten(ranking.hits),
+        check_confidences(ranking.flatten(ranking.confidences)),
+        np.ascontiguousarray(ranking.flatten(ranking.hits)),
         ranking.num_positives,
         ties,
     )
@@ -111,6 +119,22 @@ def gap_from_hits(
     >>> gap_from_hits([0.9, 0.8, 0.7], [True, False, True], num_positives=2)
     0.8333333333333333
     """
+    confidence_N, hit_N = check_hits(confidences, hits)
+    num_positives = check_num_positives(num_positives)
+    code = ties_code(ties)
+    num_hits = int(np.count_nonzero(hit_N))
+    if num_positives < num_hits:
+        raise DataError(
+            f"num_positives={num_positives} is below the {num_hits} hits. "
+            f"It counts every true label, predicted or not."
+        )
+    return _gap(confidence_N, hit_N, num_positives, code)
+
+
+def check_hits(
+    confidences: ArrayLike, hits: ArrayLike
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
+    """Predictions as two flat arrays: finite float32 or float64, and Boolean."""
     confidence_N = _checks.as_array(confidences, "confidences")
     hit_N = _checks.as_array(hits, "hits")
     if confidence_N.shape != hit_N.shape:
@@ -118,44 +142,25 @@ def gap_from_hits(
             f"confidences of shape {confidence_N.shape} and hits of shape {hit_N.shape} do not "
             f"fit. Give each prediction one confidence and one hit."
         )
-    if confidence_N.size == 0:
-        confidence_N, hit_N = np.zeros(0, np.float32), np.zeros(0, np.bool_)
-    if confidence_N.dtype.kind != "f" or confidence_N.dtype.itemsize > 8:
-        raise DataError(
-            f"confidences of type {confidence_N.dtype} are not float16, float32 or float64. "
-            f"Are confidences and hits swapped?"
-        )
-    confidence_N, hit_N = confidence_N.reshape(-1), hit_N.reshape(-1)
-    hit_N = _checks.check_truth(hit_N, "hits")
-    _check_finite(confidence_N)
+    if hit_N.size == 0:
+        hit_N = hit_N.astype(np.bool_)
+    confidence_N = check_confidences(confidence_N)
+    return confidence_N, np.ascontiguousarray(_checks.check_truth(hit_N, "hits")).reshape(-1)
+
+
+def check_num_positives(num_positives: object) -> int:
+    """A whole number, not negative."""
     if isinstance(num_positives, bool) or not isinstance(num_positives, Integral):
         raise DataError(f"num_positives is {num_positives!r}. It must be a whole number.")
-    num_hits = int(np.count_nonzero(hit_N))
-    if num_positives < num_hits:
-        raise DataError(
-            f"num_positives={num_positives} is below the {num_hits} hits. "
-            f"It counts every true label, predicted or not."
-        )
-    return _gap(confidence_N, hit_N, int(num_positives), ties_code(ties))
-
-
-def _check_finite(confidence_N: NDArray[np.floating[Any]]) -> None:
-    wrong = np.flatnonzero(~np.isfinite(confidence_N))
-    if wrong.size:
-        raise DataError(
-            f"prediction {wrong[0]}: its confidence is {confidence_N[wrong[0]]}. "
-            f"Confidences must be finite numbers."
-        )
+    if num_positives < 0:
+        raise DataError(f"num_positives is {num_positives}. It can't be negative.")
+    return int(num_positives)
 
 
 def _gap(
-    confidence_N: NDArray[np.floating[Any]],
-    hit_N: NDArray[np.bool_],
-    num_positives: int,
-    ties: int,
+    confidence_N: NDArray[np.floating[Any]], hit_N: NDArray[np.bool_], num_positives: int, ties: int
 ) -> float:
-    from gapkit._kernels.gap import precision_sum
-
-    if num_positives == 0 or confidence_N.size == 0:
+    if num_positives == 0:
         return 0.0
-    return float(precision_sum(prediction_keys(confidence_N, hit_N), ties)) / num_positives
+    (value_N,) = to_values([confidence_N])
+    return sum_of_precision([(value_N, hit_N)], ties) / num_positives

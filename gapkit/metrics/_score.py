@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapkit.metrics._gap import gap_of_ranking
-from gapkit.metrics._keys import prediction_keys, ties_code
+from gapkit.metrics._ranges import precision_sums_by_label
 from gapkit.metrics._ranking import Ranking, rank
+from gapkit.metrics._ties import ties_code
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -105,13 +106,9 @@ def _perr(ranking: Ranking) -> float:
 
 
 def _map(ranking: Ranking, ties: int) -> float:
-    from gapkit._kernels.gap import precision_sum_by_label
-
     num_positives_C = ranking.positives_by_label
     is_present_C = num_positives_C > 0
     if not is_present_C.any():
         return 0.0
-    key_N = prediction_keys(ranking.flatten(ranking.confidences), ranking.flatten(ranking.hits))
-    label_N = np.ascontiguousarray(ranking.flatten(ranking.labels), np.uint32)
-    sum_C = precision_sum_by_label(key_N, label_N, len(num_positives_C), ties)
+    sum_C = precision_sums_by_label(ranking, ties)
     return float((sum_C[is_present_C] / num_positives_C[is_present_C]).mean())

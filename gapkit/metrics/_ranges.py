@@ -1,0 +1,208 @@
+"""Sums of precision over a ranking, by ranges of confidence, in threads.
+
+The scheme is that of `_kernels.ranges`: count, plan, scatter, sum each range alone, add the parts
+from the highest range down. Neither the number of threads nor how the predictions lie in parts
+changes a bit of the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapkit._threads import in_threads, num_threads
+from gapkit.metrics._values import check_confidences, to_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gapkit.metrics._ranking import Ranking
+
+    Values = NDArray[np.unsignedinteger[Any]]
+    Part = tuple[Values, NDArray[np.bool_]]
+
+# Measured on 14 M predictions, uniform and skewed: fewer and larger ranges are quicker to scatter
+# to, smaller ones are quicker to sum (bench/README.md).
+_PREDICTIONS_PER_RANGE = 32_768
+
+
+def sum_of_precision(parts: Sequence[Part], ties: int) -> float:
+    """Sum of the precision at each hit of the pooled parts: (values, hits) each."""
+    from gapkit._kernels import ranges
+
+    num_predictions = sum(len(values) for values, _ in parts)
+    if num_predictions <= ranges.FEW:
+        return sum_of_few(parts, ties)
+    shares = _share(parts, num_threads(num_predictions))
+    packed_TB = np.zeros((len(shares), ranges.NUM_BINS), np.uint64)
+
+    def count(thread: int) -> None:
+        for value_N, hit_N in shares[thread]:
+            ranges.count_bins(value_N, hit_N, packed_TB[thread])
+
+    in_threads(count, range(len(shares)))
+    plan = make_plan(packed_TB)
+    key_N = np.empty(num_predictions, parts[0][0].dtype)
+    position_TR = plan.starts[:-1] + np.cumsum(plan.sizes, axis=0) - plan.sizes
+
+    def scatter(thread: int) -> None:
+        for value_N, hit_N in shares[thread]:
+            ranges.scatter(value_N, hit_N, plan.range_of_bin, position_TR[thread], key_N)
+
+    in_threads(scatter, range(len(shares)))
+    return add_parts(sum_keys(key_N, plan.starts, plan.hits, plan.num_above, plan.hits_above, ties))
+
+
+def sum_of_few(parts: Sequence[Part], ties: int) -> float:
+    """The same for few predictions, without a plan."""
+    from gapkit._kernels.ranges import sum_few
+
+    if not parts:
+        return 0.0
+    value_N, hit_N = parts[0]
+    if len(parts) > 1:
+        value_N = np.concatenate([values for values, _ in parts])
+        hit_N = np.concatenate([hits for _, hits in parts])
+    return float(sum_few(value_N, hit_N, ties, np.empty_like(value_N))) if len(value_N) else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """R ranges of a ranking, from the lowest up, over P parts."""
+
+    range_of_bin: NDArray[np.uint32]
+    """(B,)"""
+    sizes: NDArray[np.int64]
+    """(P, R) predictions of each part in each range"""
+    starts: NDArray[np.int64]
+    """(R + 1,) where each range starts among all predictions"""
+    hits: NDArray[np.int64]
+    """(R,)"""
+    num_above: NDArray[np.int64]
+    """(R,) predictions above each range"""
+    hits_above: NDArray[np.int64]
+    """(R,) hits above each range"""
+
+
+def make_plan(packed_PB: NDArray[np.uint64]) -> Plan:
+    """Ranges for the bins of P parts, as `count_bins` counts them."""
+    from gapkit._kernels.ranges import plan_ranges
+
+    num_parts, num_bins = packed_PB.shape
+    range_B = np.empty(num_bins, np.uint32)
+    size_PR = np.zeros((num_parts, num_bins), np.int64)
+    hits_R = np.zeros(num_bins, np.int64)
+    count = plan_ranges(packed_PB, _PREDICTIONS_PER_RANGE, range_B, size_PR, hits_R)
+    size_PR, hits_R = size_PR[:, :count], hits_R[:count]
+    stop_R = np.cumsum(size_PR.sum(axis=0))
+    return Plan(
+        range_of_bin=range_B,
+        sizes=size_PR,
+        starts=np.concatenate([[0], stop_R]),
+        hits=hits_R,
+        num_above=stop_R[-1] - stop_R,
+        hits_above=hits_R.sum() - np.cumsum(hits_R),
+    )
+
+
+def precision_sums_by_label(
+    ranking: Ranking, ties: int, limit: int | None = None
+) -> NDArray[np.float64]:
+    """Sum of the precision at the hits of each label's own ranking, up to rank `limit`: (C,)."""
+    (value_N,) = to_values([check_confidences(ranking.flatten(ranking.confidences))])
+    label_N = np.ascontiguousarray(ranking.flatten(ranking.labels), np.uint32)
+    hit_N = np.ascontiguousarray(ranking.flatten(ranking.hits))
+    num_classes = len(ranking.positives_by_label)
+    return sums_by_label([(value_N, label_N, hit_N)], num_classes, ties, limit)
+
+
+def sums_by_label(
+    parts: Sequence[tuple[Values, NDArray[np.uint32], NDArray[np.bool_]]],
+    num_classes: int,
+    ties: int,
+    limit: int | None = None,
+) -> NDArray[np.float64]:
+    """Sum of the precision at the hits of each label's own ranking, up to rank `limit`: (C,).
+
+    Parts are (values, labels, hits).
+    """
+    from gapkit._kernels import ranges
+
+    num_predictions = sum(len(values) for values, _, _ in parts)
+    if num_predictions == 0:
+        return np.zeros(num_classes)
+    packed_R = np.zeros(2 * num_classes, np.uint64)
+    for value_N, label_N, hit_N in parts:
+        ranges.count_labels(value_N, label_N, hit_N, packed_R)
+    size_R = (packed_R & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    hits_R = (packed_R >> np.uint64(32)).astype(np.int64)
+    start_R = np.concatenate([[0], np.cumsum(size_R)])
+    key_N = np.empty(num_predictions, parts[0][0].dtype)
+    position_R = start_R[:-1].copy()
+    for value_N, label_N, hit_N in parts:
+        ranges.scatter_labels(value_N, label_N, hit_N, position_R, key_N)
+    num_above_R, hits_above_R = np.zeros_like(size_R), np.zeros_like(size_R)
+    num_above_R[::2], hits_above_R[::2] = size_R[1::2], hits_R[1::2]
+    part_R = sum_keys(key_N, start_R, hits_R, num_above_R, hits_above_R, ties, limit)
+    return part_R[::2] + part_R[1::2]
+
+
+def sum_keys(
+    key_N: Values,
+    start_R: NDArray[np.int64],
+    hits_R: NDArray[np.int64],
+    num_above_R: NDArray[np.int64],
+    hits_above_R: NDArray[np.int64],
+    ties: int,
+    limit: int | None = None,
+) -> NDArray[np.float64]:
+    """The sum of each range: its keys, hits, and what lies above it."""
+    from gapkit._kernels.ranges import NO_LIMIT, sum_ranges
+
+    threads = num_threads(len(key_N))
+    part_R = np.zeros(len(hits_R))
+    cut = np.searchsorted(start_R, len(key_N) * np.arange(1, threads) // threads)
+    edges = [0, *cut.tolist(), len(hits_R)]
+
+    def sum_part(part: int) -> None:
+        sum_ranges(
+            key_N,
+            start_R,
+            hits_R,
+            num_above_R,
+            hits_above_R,
+            edges[part],
+            edges[part + 1],
+            ties,
+            NO_LIMIT if limit is None else limit,
+            part_R,
+        )
+
+    in_threads(sum_part, range(threads))
+    return part_R
+
+
+def add_parts(part_R: NDArray[np.float64]) -> float:
+    """The parts added from the highest range down, one after another."""
+    return float(np.cumsum(part_R[::-1])[-1])
+
+
+def _share(parts: Sequence[Part], threads: int) -> list[list[Part]]:
+    """The parts in as many lists of about as many predictions; parts are cut where need be."""
+    if threads == 1:
+        return [list(parts)]
+    target = -(-sum(len(values) for values, _ in parts) // threads)
+    shares: list[list[Part]] = [[] for _ in range(threads)]
+    done = 0
+    for values, hits in parts:
+        start = 0
+        while start < len(values):
+            thread = done // target
+            stop = min(len(values), start + (thread + 1) * target - done)
+            shares[thread].append((values[start:stop], hits[start:stop]))
+            done += stop - start
+            start = stop
+    return shares
