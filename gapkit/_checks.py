@@ -26,12 +26,12 @@ def label_dtype(num_classes: int) -> type[np.unsignedinteger[Any]]:
     return np.uint16 if num_classes <= _MAX_UINT16_CLASSES else np.uint32
 
 
-def check_top_k(top_k: int) -> int:
-    """top_k, at least 1."""
+def check_top_k(top_k: int, name: str = "top_k") -> int:
+    """How many predictions count, at least 1; `name` is the setting that says so."""
     if isinstance(top_k, bool) or not isinstance(top_k, Integral):
-        raise UsageError(f"top_k is {top_k!r}. It must be a whole number.")
+        raise UsageError(f"{name} is {top_k!r}. It must be a whole number.")
     if top_k < 1:
-        raise UsageError(f"top_k is {top_k}. Keep at least 1 label a video.")
+        raise UsageError(f"{name} is {top_k}. It must be at least 1.")
     return int(top_k)
 
 

@@ -28,7 +28,7 @@ from gapkit._kernels.ties import tied_sum
 
 NUM_BINS = 1 << 16
 NO_LIMIT = np.iinfo(np.int64).max
-FEW = 4096  # predictions that are one range a half
+FEW = 1 << 15  # so few are one range a half
 
 _MAX_TALLIES = 1 << 16  # 512 KB, a core's second cache
 _ONE_HIT = np.uint64(1) << np.uint64(32)
@@ -37,25 +37,42 @@ _SPREAD = np.uint64(1) << np.uint64(63)
 _ONE = np.uint64(1)
 
 
-@kernel([value(readable(value), readable(boolean), writable(uint64)) for value in (uint32, uint64)])
-def count_bins(value_N, hit_N, packed_B):
-    """Add each prediction to its bin: 1, and 2**32 for a hit. The largest value.
+@kernel(
+    [
+        (readable(value), readable(boolean), writable(uint64), writable(int64))
+        for value in (uint32, uint64)
+    ]
+)
+def count_bins(value_N, hit_N, packed_B, bound):
+    """Add each prediction to its bin: 1, and 2**32 for a hit; for fewer than 2**32 of them.
 
-    For fewer than 2**32 predictions.
+    `bound`, the first bin that is taken and the first behind the last, is widened.
     """
     hit_byte_N = hit_N.view(np.uint8)
     shift = np.uint64(8 * value_N.itemsize - 16)
-    highest = value_N.dtype.type(0)
+    lowest = highest = value_N[0]
     for i in range(value_N.size):
         value = value_N[i]
+        lowest = min(lowest, value)
         highest = max(highest, value)
         packed_B[np.uint64(value) >> shift] += _ONE + (np.uint64(hit_byte_N[i]) << np.uint64(32))
-    return highest
+    bound[0] = min(bound[0], np.int64(np.uint64(lowest) >> shift))
+    bound[1] = max(bound[1], np.int64(np.uint64(highest) >> shift) + 1)
 
 
-@kernel(int64(readable(uint64, 2), int64, writable(uint32), writable(int64, 2), writable(int64)))
-def plan_ranges(packed_PB, target, range_B, size_PR, hits_R):
-    """Cut the bins into ranges of at most `target` predictions, or of a single bin.
+@kernel(
+    int64(
+        readable(uint64, 2),
+        int64,
+        int64,
+        int64,
+        writable(uint32),
+        writable(int64, 2),
+        writable(int64),
+    )
+)
+def plan_ranges(packed_PB, begin, end, target, range_B, size_PR, hits_R):
+    """Cut the bins begin to end into ranges of at most `target` predictions, or of a single bin.
 
     packed_PB holds each part's bins, as `count_bins` leaves them. Fills each bin's range, and how
     many predictions of each part and how many hits lie in each range; how many ranges. The halves
@@ -64,7 +81,7 @@ def plan_ranges(packed_PB, target, range_B, size_PR, hits_R):
     num_parts = packed_PB.shape[0]
     r = 0
     size = 0
-    for b in range(NUM_BINS):
+    for b in range(begin, end):
         more = np.uint64(0)
         for p in range(num_parts):
             more += packed_PB[p, b] & _COUNT

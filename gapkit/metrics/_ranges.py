@@ -31,29 +31,62 @@ _PREDICTIONS_PER_RANGE = 32_768
 
 def sum_of_precision(parts: Sequence[Part], ties: int) -> float:
     """Sum of the precision at each hit of the pooled parts: (values, hits) each."""
-    from gapkit._kernels import ranges
+    from gapkit._kernels.ranges import FEW
 
     num_predictions = sum(len(values) for values, _ in parts)
-    if num_predictions <= ranges.FEW:
+    if num_predictions <= FEW:
         return sum_of_few(parts, ties)
     shares = _share(parts, num_threads(num_predictions))
-    packed_TB = np.zeros((len(shares), ranges.NUM_BINS), np.uint64)
+    packed_TB, begin, end = _count(shares)
+    plan = make_plan(packed_TB, begin, end)
+    position_TR = plan.starts[:-1] + np.cumsum(plan.sizes, axis=0) - plan.sizes
+    key_N = _scatter(shares, plan.range_of_bin, position_TR)
+    return add_parts(
+        sum_keys(key_N, plan.starts, plan.hits, plan.num_above, plan.hits_above, ties)
+    )
+
+
+def sort_by_bin(parts: Sequence[Part]) -> tuple[Values, NDArray[np.uint64]]:
+    """The keys of all parts, bin after bin from the lowest up, and the bins' packed counts: (B,)."""
+    shares = _share(parts, num_threads(sum(len(values) for values, _ in parts)))
+    packed_TB, _, _ = _count(shares)
+    size_TB = (packed_TB & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    stop_B = np.cumsum(size_TB.sum(axis=0))
+    position_TB = stop_B - size_TB[::-1].cumsum(axis=0)[::-1]
+    bin_B = np.arange(len(stop_B), dtype=np.uint32)
+    return _scatter(shares, bin_B, position_TB), packed_TB.sum(axis=0, dtype=np.uint64)
+
+
+def _count(shares: list[list[Part]]) -> tuple[NDArray[np.uint64], int, int]:
+    """The bins of each thread's share, packed: (T, B); and between which bins all lie."""
+    from gapkit._kernels.ranges import NUM_BINS, count_bins
+
+    packed_TB = np.zeros((len(shares), NUM_BINS), np.uint64)
+    bound_T2 = np.tile([NUM_BINS, 0], (len(shares), 1))
 
     def count(thread: int) -> None:
         for value_N, hit_N in shares[thread]:
-            ranges.count_bins(value_N, hit_N, packed_TB[thread])
+            count_bins(value_N, hit_N, packed_TB[thread], bound_T2[thread])
 
     in_threads(count, range(len(shares)))
-    plan = make_plan(packed_TB)
-    key_N = np.empty(num_predictions, parts[0][0].dtype)
-    position_TR = plan.starts[:-1] + np.cumsum(plan.sizes, axis=0) - plan.sizes
+    return packed_TB, int(bound_T2[:, 0].min()), int(bound_T2[:, 1].max())
 
-    def scatter(thread: int) -> None:
+
+def _scatter(
+    shares: list[list[Part]], range_B: NDArray[np.uint32], position_TR: NDArray[np.int64]
+) -> Values:
+    """The keys of all shares, each at the next position of its thread and range."""
+    from gapkit._kernels.ranges import scatter
+
+    parts = [part for share in shares for part in share]
+    key_N = np.empty(sum(len(values) for values, _ in parts), parts[0][0].dtype)
+
+    def scatter_share(thread: int) -> None:
         for value_N, hit_N in shares[thread]:
-            ranges.scatter(value_N, hit_N, plan.range_of_bin, position_TR[thread], key_N)
+            scatter(value_N, hit_N, range_B, position_TR[thread], key_N)
 
-    in_threads(scatter, range(len(shares)))
-    return add_parts(sum_keys(key_N, plan.starts, plan.hits, plan.num_above, plan.hits_above, ties))
+    in_threads(scatter_share, range(len(shares)))
+    return key_N
 
 
 def sum_of_few(parts: Sequence[Part], ties: int) -> float:
@@ -74,7 +107,7 @@ class Plan:
     """R ranges of a ranking, from the lowest up, over P parts."""
 
     range_of_bin: NDArray[np.uint32]
-    """(B,)"""
+    """(B,) unset for bins that hold nothing, beyond the ends"""
     sizes: NDArray[np.int64]
     """(P, R) predictions of each part in each range"""
     starts: NDArray[np.int64]
@@ -87,15 +120,16 @@ class Plan:
     """(R,) hits above each range"""
 
 
-def make_plan(packed_PB: NDArray[np.uint64]) -> Plan:
-    """Ranges for the bins of P parts, as `count_bins` counts them."""
+def make_plan(packed_PB: NDArray[np.uint64], begin: int, end: int) -> Plan:
+    """Ranges for the bins begin to end of P parts, as `count_bins` counts them."""
     from gapkit._kernels.ranges import plan_ranges
 
     num_parts, num_bins = packed_PB.shape
     range_B = np.empty(num_bins, np.uint32)
-    size_PR = np.zeros((num_parts, num_bins), np.int64)
-    hits_R = np.zeros(num_bins, np.int64)
-    count = plan_ranges(packed_PB, _PREDICTIONS_PER_RANGE, range_B, size_PR, hits_R)
+    size_PR = np.zeros((num_parts, end - begin), np.int64)
+    hits_R = np.zeros(end - begin, np.int64)
+    target = _PREDICTIONS_PER_RANGE
+    count = plan_ranges(packed_PB, begin, end, target, range_B, size_PR, hits_R)
     size_PR, hits_R = size_PR[:, :count], hits_R[:count]
     stop_R = np.cumsum(size_PR.sum(axis=0))
     return Plan(
@@ -192,14 +226,12 @@ def add_parts(part_R: NDArray[np.float64]) -> float:
 
 def _share(parts: Sequence[Part], threads: int) -> list[list[Part]]:
     """The parts in as many lists of about as many predictions; parts are cut where need be."""
-    if threads == 1:
-        return [list(parts)]
     target = -(-sum(len(values) for values, _ in parts) // threads)
     shares: list[list[Part]] = [[] for _ in range(threads)]
     done = 0
     for values, hits in parts:
         start = 0
-        while start < len(values):
+        while start < len(values):  # no part is empty
             thread = done // target
             stop = min(len(values), start + (thread + 1) * target - done)
             shares[thread].append((values[start:stop], hits[start:stop]))
