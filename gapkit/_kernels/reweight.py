@@ -1,4 +1,4 @@
-"""Metrics of videos drawn with repetition: one pass over the sorted predictions, LANES draws at once.
+"""Metrics of videos drawn with repetition: one pass over sorted predictions for LANES draws.
 
 A row is a video (of one file, where two are compared); its weight says how often it was drawn.
 Predictions are sorted once, by falling confidence, and each pass adds weights instead of ones.
@@ -128,7 +128,7 @@ def mean_precision(
 
 @kernel((readable(float64), readable(float64), readable(numba.uint8, 2), writable(float64)))
 def ratio_of_sums(numerator_R, denominator_R, weight_RL, ratio_L):
-    """Fill ratio_L: the sum of the drawn numerators over that of the denominators; 0 over 0 is 0."""
+    """Fill ratio_L: the weighted sum of numerators over that of denominators; 0 over 0 is 0."""
     weight_W = weight_RL.reshape(-1)
     divisor_L = np.zeros(LANES)
     ratio_L[:] = 0.0

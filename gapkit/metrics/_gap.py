@@ -75,11 +75,13 @@ def gap(
     return gap_of_ranking(rank(predictions, labels, top_k, rated), ties_code(ties))
 
 
-def gap_of_ranking(ranking: Ranking, ties: int) -> float:
-    """GAP of predictions that are joined with the truth already."""
+def gap_of_ranking(
+    ranking: Ranking, ties: int, hit_NK: NDArray[np.bool_] | None = None
+) -> float:
+    """GAP of predictions that are joined with the truth already; of other hits if given."""
     return _gap(
         check_confidences(ranking.flatten(ranking.confidences)),
-        np.ascontiguousarray(ranking.flatten(ranking.hits)),
+        np.ascontiguousarray(ranking.flatten(ranking.hits if hit_NK is None else hit_NK)),
         ranking.num_positives,
         ties,
     )

@@ -52,15 +52,14 @@ def label_propensities(
     Examples
     --------
     >>> label_propensities([[1, 0]] * 40 + [[1, 1]] * 10).round(3)
-    array([0.64 , 0.418])
+    array([0.645, 0.443])
     """
     if not (np.isfinite(a) and a >= 0):
         raise UsageError(f"a is {a}. It must be a finite number of at least 0.")
     if not (np.isfinite(b) and b > 0):
         raise UsageError(f"b is {b}. It must be a finite number above 0.")
     if isinstance(labels, Labels):
-        num_classes = labels.num_classes or int(labels.values.max(initial=-1)) + 1
-        positives_C = np.bincount(labels.values, minlength=num_classes)
+        positives_C = np.bincount(labels.values, minlength=labels.num_classes or 0)
         return estimate_propensities(positives_C, len(labels), a, b)
     true_NC = _checks.check_truth(_checks.as_dense(labels, "labels"), "labels")
     return estimate_propensities(np.count_nonzero(true_NC, axis=0), len(true_NC), a, b)
@@ -80,7 +79,8 @@ def check_propensities(propensities: ArrayLike) -> NDArray[np.float64]:
     given = _checks.as_array(propensities, "propensities")
     if given.ndim != 1 or given.dtype.kind not in "iuf":
         raise DataError(
-            f"propensities of shape {given.shape} and type {given.dtype} must be one number a label."
+            f"propensities of shape {given.shape} and type {given.dtype} do not fit. "
+            f"Give one number a label."
         )
     propensity_C = given.astype(np.float64)
     wrong = np.flatnonzero(~((propensity_C >= _LEAST) & (propensity_C <= 1)))

@@ -94,7 +94,7 @@ def propensity_values(
     """Sum of 1 / propensity over the hits among the first k, and the largest possible."""
     if propensities is None:
         propensities = estimate_propensities(ranking.positives_by_label, ranking.num_videos)
-    needed = int(true_labels.max(initial=-1)) + 1
+    needed = int(true_labels.max()) + 1 if true_labels.size else 0
     if len(propensities) < needed:
         raise DataError(
             f"{len(propensities)} propensities, but label {needed - 1} is true. "
@@ -130,7 +130,8 @@ def _count_hits(ranking: Ranking, k: int) -> NDArray[np.int64]:
 
 def _add(ranking: Ranking, video_H: NDArray[np.int64], value_H: Values) -> Values:
     """The sum of each video's values, one after another from the first: (V,)."""
-    return np.bincount(video_H, weights=value_H, minlength=ranking.num_videos)
+    sum_V = np.bincount(video_H, weights=value_H, minlength=ranking.num_videos)
+    return np.asarray(sum_V, np.float64)
 
 
 def _possible_hits(ranking: Ranking, k: int) -> NDArray[np.int64]:

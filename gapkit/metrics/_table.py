@@ -1,0 +1,93 @@
+"""All metrics that are one value, or one a label or threshold, and their accumulators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from inspect import signature
+from typing import Any
+
+from gapkit.metrics import _by_video, _psp
+from gapkit.metrics._accumulator import Accumulator
+from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
+from gapkit.metrics._video_mean import check_name, check_setting_names
+
+_NO_SETTINGS = ("predictions", "labels", "rated")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's function, and what makes an accumulator of the same value."""
+
+    function: Callable[..., Any]
+    """From (predictions, labels, settings) to the value"""
+    make_accumulator: Callable[..., Accumulator]
+    """From the settings alone"""
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return self.function.__name__
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names of the function's keyword arguments, but `rated`, which belongs to the data."""
+        return tuple(
+            name for name in signature(self.function).parameters if name not in _NO_SETTINGS
+        )
+
+
+def _of_videos(function: Callable[..., float]) -> Metric:
+    return Metric(function, partial(VideoMeanAccumulator, function.__name__))
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _of_videos(_by_video.hit_at_k),
+        _of_videos(_by_video.precision_at_k),
+        _of_videos(_by_video.recall_at_k),
+        _of_videos(_by_video.map_at_k),
+        _of_videos(_by_video.ndcg_at_k),
+        _of_videos(_by_video.perr),
+        _of_videos(_by_video.label_ranking_average_precision),
+        _of_videos(_psp.psp_at_k),
+    )
+}
+
+
+def make_accumulator(name: str, **settings: Any) -> Accumulator:
+    """Return an accumulator of a metric, by the name of its function.
+
+    Its `compute()` gives what the function gives for all videos at once, to the bit, in any order
+    and grouping of updates and merges.
+
+    Parameters
+    ----------
+    name : str
+        Any metric that is no diagnosis: 'gap', 'hit_at_k', ...
+    **settings
+        The function's keyword arguments but `rated`, which belongs to each update.
+
+    Returns
+    -------
+    Accumulator
+        With update(predictions, labels), merge(other), compute() and reset(); picklable.
+
+    Raises
+    ------
+    UsageError
+        The metric or a setting is not known, or out of its range.
+
+    Examples
+    --------
+    >>> accumulator = make_accumulator("recall_at_k", k=1)
+    >>> accumulator.update([[0.9, 0.1]], [[True, False]])
+    >>> accumulator.compute()
+    1.0
+    """
+    check_name(name, METRICS)
+    metric = METRICS[name]
+    check_setting_names(name, settings, metric.settings)
+    return metric.make_accumulator(**settings)
