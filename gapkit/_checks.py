@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gapkit._ids import IdIndex
 from gapkit._threads import in_threads, row_slices
 from gapkit.errors import DataError, UsageError
 
@@ -46,8 +47,8 @@ def check_num_classes(num_classes: int | None) -> int | None:
     return int(num_classes)
 
 
-def check_ids(ids: Sequence[str] | pa.Array) -> pa.StringArray:
-    """The ids as one Arrow array of strings, each once."""
+def check_ids(ids: Sequence[str] | pa.Array) -> IdIndex:
+    """The ids as one Arrow array of strings, each once, and where each stands."""
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
     if isinstance(ids, pa.Array):
@@ -65,14 +66,15 @@ def check_ids(ids: Sequence[str] | pa.Array) -> pa.StringArray:
     if ids.null_count:
         row = pc.index(ids.is_null(), True).as_py()
         raise DataError(f"row {row}: its id is missing. Give each row its id.")
-    duplicate = first_duplicate(ids)
+    index = IdIndex(ids)
+    duplicate = index.first_duplicate()
     if duplicate is not None:
         row, before = duplicate
         raise DataError(
             f"row {row}: id {ids[row].as_py()!r} stands in row {before} already. "
             f"Keep one row a video."
         )
-    return ids
+    return index
 
 
 def _check_arrow(ids: pa.Array) -> None:
@@ -81,16 +83,6 @@ def _check_arrow(ids: pa.Array) -> None:
         ids.validate(full=True)
     except pa.ArrowInvalid as error:
         raise DataError(f"the ids are damaged ({error}). Write them anew.") from None
-
-
-def first_duplicate(ids: pa.StringArray) -> tuple[int, int] | None:
-    """The first row whose id stood before, and where it stood; None if each stands once."""
-    if pc.count_distinct(ids).as_py() == len(ids):
-        return None
-    codes = ids.dictionary_encode().indices.to_numpy()
-    first = np.unique(codes, return_index=True)[1]
-    row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
-    return row, int(first[codes[row]])
 
 
 def row_place(ids: pa.StringArray, row: int) -> str:

@@ -67,7 +67,7 @@ class Predictions:
         num_classes: int | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
-        self.id_column = _checks.check_ids(ids)
+        self.id_column = _checks.check_ids(ids).ids
         label_NK = _checks.as_rows(labels, "labels")
         confidence_NK = _checks.as_rows(confidences, "confidences")
         num_videos = len(self.id_column)
@@ -91,12 +91,15 @@ class Predictions:
     ) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.float32]]:
         from gapkit._kernels import rows
 
-        counted_NK = _checks.counted_entries(self.lengths, label_NK.shape[1])
-        counted = label_NK.reshape(-1) if counted_NK.all() else label_NK[counted_NK]
+        k = label_NK.shape[1]
+        is_full = bool((self.lengths == k).all())
+        counted_NK = None if is_full else _checks.counted_entries(self.lengths, k)
         num_classes = _checks.check_labels(
-            counted,
+            label_NK.reshape(-1) if counted_NK is None else label_NK[counted_NK],
             self.num_classes,
-            lambda position: self._place(int(np.nonzero(counted_NK)[0][position])),
+            lambda position: self._place(
+                position // k if counted_NK is None else int(np.nonzero(counted_NK)[0][position])
+            ),
         )
         if confidence_NK.dtype.kind != "f":
             raise DataError(
@@ -104,11 +107,10 @@ class Predictions:
                 f"Are labels and confidences swapped?"
             )
         with np.errstate(over="ignore", invalid="ignore"):  # the kernel finds what is not finite
-            given_NK = np.ascontiguousarray(confidence_NK, np.float32)
-            sorted_label_NK = np.array(label_NK, np.uint32, order="C")
-        sorted_NK = given_NK.copy()
+            own_NK = np.ascontiguousarray(confidence_NK, np.float32)
+            own_label_NK = np.ascontiguousarray(label_NK, _checks.label_dtype(num_classes))
         fault = np.zeros(3, np.int64)
-        moved = rows.settle_rows(sorted_label_NK, sorted_NK, self.lengths, num_classes, fault)
+        is_sorted = rows.check_rows(own_label_NK, own_NK, self.lengths, num_classes, fault)
         kind, row, column = (int(x) for x in fault)
         if kind == rows.NOT_FINITE:
             raise DataError(
@@ -120,10 +122,10 @@ class Predictions:
                 f"{self._place(row)}: label {label_NK[row, column]} stands twice. "
                 f"Keep one confidence a label."
             )
-        dtype = _checks.label_dtype(num_classes)
-        if moved:
-            return sorted_label_NK.astype(dtype), sorted_NK
-        return np.ascontiguousarray(label_NK, dtype), given_NK
+        if not is_sorted:
+            own_label_NK, own_NK = own_label_NK.copy(), own_NK.copy()
+            rows.sort_rows(own_label_NK, own_NK, self.lengths)
+        return own_label_NK, own_NK
 
     def _place(self, row: int) -> str:
         return _checks.row_place(self.id_column, row)
@@ -168,7 +170,9 @@ class Predictions:
         if dense_NC.dtype.kind == "f":
             with np.errstate(over="ignore"):  # the cut finds what is not finite
                 dense_NC = dense_NC.astype(np.float32, copy=False)
-        id_column = _checks.numbered_ids(len(dense_NC)) if ids is None else _checks.check_ids(ids)
+        id_column = (
+            _checks.numbered_ids(len(dense_NC)) if ids is None else _checks.check_ids(ids).ids
+        )
         if len(id_column) != len(dense_NC):
             raise DataError(f"{len(id_column)} ids but {len(dense_NC)} rows. Give each row its id.")
         label_NK, confidence_NK, _ = _checks.cut_dense(
@@ -282,7 +286,10 @@ class Labels:
         num_classes: int | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
-        self.id_column = _checks.check_ids(ids)
+        from gapkit._kernels.rows import first_label_twice
+
+        self.index = _checks.check_ids(ids)
+        self.id_column = self.index.ids
         values, self.offsets = _checks.flatten_ragged(labels)
         if len(self.offsets) - 1 != len(self.id_column):
             raise DataError(
@@ -298,13 +305,11 @@ class Labels:
         self.label_names = None if label_names is None else list(label_names)
         bound = _checks.check_labels(values, self.num_classes, self._place_of)
         self.values: NDArray[np.uint32] = values.astype(np.uint32)
-        row_P = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        # One number a (row, label) pair, so that one sort finds a pair that stands twice.
-        pair_P = np.sort(row_P * bound + self.values)
-        twice = np.flatnonzero(pair_P[1:] == pair_P[:-1])
-        if twice.size:
-            row, label = divmod(int(pair_P[twice[0]]), bound)
-            raise DataError(f"{self._place(row)}: label {label} stands twice. Keep it once.")
+        twice = first_label_twice(self.offsets, self.values, bound)
+        if twice >= 0:
+            raise DataError(
+                f"{self._place_of(twice)}: label {values[twice]} stands twice. Keep it once."
+            )
 
     def _place(self, row: int) -> str:
         return _checks.row_place(self.id_column, row)

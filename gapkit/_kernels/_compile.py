@@ -8,7 +8,8 @@ import numba
 Function = Callable[..., Any]
 
 float32, float64 = numba.float32, numba.float64
-uint32, uint64, int64 = numba.uint32, numba.uint64, numba.int64
+uint8, uint32, uint64 = numba.uint8, numba.uint32, numba.uint64
+uint16, int32, int64 = numba.uint16, numba.int32, numba.int64
 boolean = numba.boolean
 
 

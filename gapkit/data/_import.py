@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gapkit._checks import first_duplicate
+from gapkit._ids import IdIndex
 from gapkit.data._records import Video, read_videos
 from gapkit.data._split import FILES, LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
 from gapkit.data._store import FrameStore
@@ -228,7 +228,7 @@ def _check_video(video: Video, meta: SplitMeta, path: Path) -> None:
 
 
 def _check_ids(ids: list[str], paths: list[Path], num_videos: list[int]) -> None:
-    duplicate = first_duplicate(pa.array(ids, pa.string()))
+    duplicate = IdIndex(pa.array(ids, pa.string())).first_duplicate()
     if duplicate is None:
         return
     ends = np.cumsum(num_videos)

@@ -68,8 +68,10 @@ def table_to_predictions(table: pa.Table) -> Predictions:
     provenance = {
         key: value for key, value in about.items() if key not in ("version", "top_k", "num_classes")
     }
+    ids = table["id"]
+    del table  # what it held is in arrays now
     return Predictions(
-        table["id"],
+        ids,
         _to_rows(labels, lengths),
         _to_rows(confidences, lengths),
         lengths,

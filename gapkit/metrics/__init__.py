@@ -7,10 +7,39 @@ Examples
 0.9167
 """
 
-from gapkit.metrics._bands import GapBands, gap_bands
+# ruff: noqa: I001 - the names stand by group: metrics, accumulators, error bars, diagnosis
+
+# The metrics
+from gapkit.metrics._by_label import average_precision, label_map_at_k, mean_average_precision
+from gapkit.metrics._by_video import (
+    hit_at_k,
+    label_ranking_average_precision,
+    map_at_k,
+    ndcg_at_k,
+    perr,
+    precision_at_k,
+    recall_at_k,
+)
+from gapkit.metrics._curve import PrecisionRecallCurve, precision_recall_curve
 from gapkit.metrics._gap import gap, gap_from_hits
+from gapkit.metrics._propensity import label_propensities
+from gapkit.metrics._psp import psp_at_k
+from gapkit.metrics._score import Score, score
+from gapkit.metrics._table import METRICS, Metric, make_accumulator
+
+# Over many updates
+from gapkit.metrics._accumulator import Accumulator
 from gapkit.metrics._gap_accumulator import GapAccumulator
 from gapkit.metrics._gap_sketch import GapSketch
+from gapkit.metrics._label_accumulator import LabelAccumulator
+from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
+
+# Error bars
+from gapkit.metrics._bootstrap import Bootstrap, bootstrap, bootstrap_gap
+from gapkit.metrics._compare import Comparison, compare, compare_gap
+
+# Where GAP is lost
+from gapkit.metrics._bands import GapBands, gap_bands
 from gapkit.metrics._losses import (
     GapContributions,
     GapLosses,
@@ -19,21 +48,49 @@ from gapkit.metrics._losses import (
     gap_contributions,
     gap_losses,
 )
-from gapkit.metrics._score import Score, score
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - by group, as above
+    "METRICS",
+    "Metric",
+    "PrecisionRecallCurve",
+    "Score",
+    "average_precision",
+    "gap",
+    "gap_from_hits",
+    "hit_at_k",
+    "label_map_at_k",
+    "label_propensities",
+    "label_ranking_average_precision",
+    "map_at_k",
+    "mean_average_precision",
+    "ndcg_at_k",
+    "perr",
+    "precision_at_k",
+    "precision_recall_curve",
+    "psp_at_k",
+    "recall_at_k",
+    "score",
+    #
+    "Accumulator",
     "GapAccumulator",
+    "GapSketch",
+    "LabelAccumulator",
+    "VideoMeanAccumulator",
+    "make_accumulator",
+    #
+    "Bootstrap",
+    "Comparison",
+    "bootstrap",
+    "bootstrap_gap",
+    "compare",
+    "compare_gap",
+    #
     "GapBands",
     "GapContributions",
     "GapLosses",
-    "GapSketch",
-    "Score",
-    "gap",
     "gap_bands",
     "gap_by_k",
     "gap_ceiling",
     "gap_contributions",
-    "gap_from_hits",
     "gap_losses",
-    "score",
 ]

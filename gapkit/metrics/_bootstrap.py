@@ -122,7 +122,9 @@ def bootstrap(
     """Return any metric of videos or rankings with its error bars, as `bootstrap_gap` does for GAP.
 
     In `mean_average_precision` a label that is true in no video of a resample drops out of the mean
-    there. The propensities of `psp_at_k` are those of all videos throughout.
+    there. Labels with a handful of positives gain by copies of them, so that its resamples may all
+    lie above the value: then trust the standard error, not the intervals. The propensities of
+    `psp_at_k` are those of all videos throughout.
 
     Parameters
     ----------

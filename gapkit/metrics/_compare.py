@@ -33,8 +33,8 @@ class Comparison:
     bca: tuple[float, float]
     """The same, corrected for bias, and accelerated: prefer it"""
     p_bootstrap: float
-    """Two-sided p of no difference: the share of resampled differences at least as far from the
-    difference as this is from 0"""
+    """Two-sided p of no difference: the share of resampled differences at least as far from their
+    mean as the difference is from 0"""
     p_randomisation: float
     """Two-sided p of no difference: the share of random exchanges of the two files' rows whose
     difference is at least as large: prefer it"""
@@ -97,11 +97,10 @@ def compare_gap(
     ----------
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993. Efron, Better Bootstrap Confidence
     Intervals, 1987: BCa. Smucker, Allan and Carterette, A Comparison of Statistical Significance
-    Tests for Information Retrieval Evaluation, 2007: the bootstrap test by a shift to no difference
-    (here by the difference itself, not by the mean of the resamples), and Fisher's randomisation
-    test. In the latter the rows of a video change files with probability 1/2, and the GAP of either
-    mixed pool is computed anew, as GAP is no mean over videos. Both p count the files as they are
-    among the resamples.
+    Tests for Information Retrieval Evaluation, 2007: the bootstrap test by a shift to a mean of 0,
+    and Fisher's randomisation test. In the latter the rows of a video change files with probability
+    1/2, and the GAP of either mixed pool is computed anew, as GAP is no mean over videos. Both p
+    count the files as they are among the resamples.
 
     Examples
     --------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gapkit._threads import in_threads
 from gapkit.metrics._ranking import rank
 
 if TYPE_CHECKING:
@@ -84,17 +85,16 @@ def curve_of_hits(
     confidence_N: NDArray[np.floating[Any]], hit_N: NDArray[np.bool_], num_positives: int
 ) -> PrecisionRecallCurve:
     """The curve of a pooled ranking."""
-    # Sorted apart, as values alone: hits are few.
-    sorted_N = np.sort(confidence_N + 0)  # -0.0 becomes 0.0
-    sorted_H = np.sort(confidence_N[hit_N] + 0)
+    confidence_N = confidence_N + 0  # -0.0 becomes 0.0
+    sorted_N, sorted_H = in_threads(np.sort, [confidence_N, confidence_N[hit_N]])
     is_first_N = np.ones(len(sorted_N), np.bool_)
     np.not_equal(sorted_N[1:], sorted_N[:-1], out=is_first_N[1:])
     start_T = np.flatnonzero(is_first_N)
     threshold_T = sorted_N[start_T]
-    hits_T = len(sorted_H) - np.searchsorted(sorted_H, threshold_T)
-    num_T = len(sorted_N) - start_T
+    hits_T = np.bincount(np.searchsorted(threshold_T, sorted_H), minlength=len(threshold_T))
+    hits_at_least_T = len(sorted_H) - np.cumsum(hits_T) + hits_T
     return PrecisionRecallCurve(
-        np.append(hits_T / num_T, 1.0),
-        np.append(hits_T / max(num_positives, 1), 0.0),
+        np.append(hits_at_least_T / (len(sorted_N) - start_T), 1.0),
+        np.append(hits_at_least_T / max(num_positives, 1), 0.0),
         threshold_T,
     )

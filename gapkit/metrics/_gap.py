@@ -75,9 +75,7 @@ def gap(
     return gap_of_ranking(rank(predictions, labels, top_k, rated), ties_code(ties))
 
 
-def gap_of_ranking(
-    ranking: Ranking, ties: int, hit_NK: NDArray[np.bool_] | None = None
-) -> float:
+def gap_of_ranking(ranking: Ranking, ties: int, hit_NK: NDArray[np.bool_] | None = None) -> float:
     """GAP of predictions that are joined with the truth already; of other hits if given."""
     return _gap(
         check_confidences(ranking.flatten(ranking.confidences)),

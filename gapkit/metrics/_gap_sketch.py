@@ -65,7 +65,7 @@ class GapSketch(PooledAccumulator):
             raise UsageError(f"num_bins is {num_bins!r}. It must be a whole number.")
         if not 1 <= num_bins <= _MAX_BINS:
             raise UsageError(f"num_bins is {num_bins}. It must be from 1 to {_MAX_BINS:,}.")
-        self._num_bins = int(num_bins)
+        self._num_bins: int = int(num_bins)
         self.reset()
 
     @property

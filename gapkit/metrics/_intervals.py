@@ -79,8 +79,8 @@ def bca_interval(
 
 
 def p_shifted(resample_B: NDArray[np.float64], difference: float) -> float:
-    """Two-sided p of no difference, by resamples moved to where it is true."""
-    return share_as_large(resample_B - difference, difference)
+    """Two-sided p of no difference: the resamples are moved to where it is true, a mean of 0."""
+    return share_as_large(resample_B - resample_B.mean(), difference)
 
 
 def share_as_large(null_B: NDArray[np.float64], difference: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,12 +85,17 @@ def gap_contributions(
     label_N = ranking.flatten(ranking.labels)
     return GapContributions(
         gap=gap_of_ranking(ranking, code),
-        by_label=np.bincount(
-            label_N[place_H], weights=part_H, minlength=len(ranking.positives_by_label)
-        ),
-        by_video=np.bincount(row_N[place_H], weights=part_H, minlength=ranking.num_videos),
+        by_label=_add(label_N[place_H], part_H, len(ranking.positives_by_label)),
+        by_video=_add(row_N[place_H], part_H, ranking.num_videos),
         positives_by_label=ranking.positives_by_label,
     )
+
+
+def _add(
+    place_H: NDArray[np.integer[Any]], part_H: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """The sum of the parts of each place."""
+    return np.bincount(place_H, part_H, size).astype(np.float64)
 
 
 def group_sums_of(ranked: Pool, hits_G: NDArray[np.int64], ties: int) -> NDArray[np.float64]:

@@ -41,13 +41,11 @@ def sum_of_precision(parts: Sequence[Part], ties: int) -> float:
     plan = make_plan(packed_TB, begin, end)
     position_TR = plan.starts[:-1] + np.cumsum(plan.sizes, axis=0) - plan.sizes
     key_N = _scatter(shares, plan.range_of_bin, position_TR)
-    return add_parts(
-        sum_keys(key_N, plan.starts, plan.hits, plan.num_above, plan.hits_above, ties)
-    )
+    return add_parts(sum_keys(key_N, plan.starts, plan.hits, plan.num_above, plan.hits_above, ties))
 
 
 def sort_by_bin(parts: Sequence[Part]) -> tuple[Values, NDArray[np.uint64]]:
-    """The keys of all parts, bin after bin from the lowest up, and the bins' packed counts: (B,)."""
+    """The keys of all parts, bin after bin from the lowest up, and the packed counts: (B,)."""
     shares = _share(parts, num_threads(sum(len(values) for values, _ in parts)))
     packed_TB, _, _ = _count(shares)
     size_TB = (packed_TB & np.uint64(0xFFFFFFFF)).astype(np.int64)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from gapkit import _checks
+from gapkit._threads import in_threads, row_slices
 from gapkit.errors import DataError
 from gapkit.predictions import Labels, Predictions
 
@@ -101,7 +100,7 @@ def _rank_tables(
         )
     if predictions.num_classes is None and labels.num_classes is not None:
         _check_range(predictions, labels.num_classes)
-    truth_N = _places(predictions.id_column, labels)
+    truth_N = labels.index.find(predictions.id_column)
     label_NK, confidence_NK = predictions.labels, predictions.confidences
     length_N = predictions.lengths
     is_known_N = truth_N >= 0
@@ -112,7 +111,7 @@ def _rank_tables(
     if rated is not None:
         if not isinstance(rated, Labels):
             raise DataError("rated must be Labels where the labels are: the judged ones by id.")
-        place_V = _places(labels.id_column, rated)
+        place_V = rated.index.find(labels.id_column)
         _check_true_is_rated(labels, rated, place_V)
         is_rated_NK = _find(label_NK, length_N, place_V[truth_N], rated)
         label_NK, confidence_NK, length_N = _keep(is_rated_NK, label_NK, confidence_NK)
@@ -135,12 +134,6 @@ def _rank_tables(
     )
 
 
-def _places(ids: pa.StringArray, table: Labels) -> NDArray[np.int64]:
-    """Each id's row in a table of labels, -1 where it has none."""
-    row_N = pc.index_in(ids, value_set=table.id_column)
-    return np.asarray(row_N.fill_null(-1).to_numpy(), np.int64)
-
-
 def _find(
     label_NK: NDArray[Any], length_N: NDArray[np.int64], row_N: NDArray[np.int64], table: Labels
 ) -> NDArray[np.bool_]:
@@ -148,8 +141,19 @@ def _find(
     from gapkit._kernels.rows import mark_hits
 
     found_NK = np.zeros(label_NK.shape, np.bool_)
-    wide_NK = np.ascontiguousarray(label_NK, np.uint32)
-    mark_hits(wide_NK, length_N, row_N, table.offsets, table.values, found_NK)
+    label_NK = np.ascontiguousarray(label_NK)
+
+    def mark(rows: slice) -> None:
+        mark_hits(
+            label_NK[rows],
+            length_N[rows],
+            row_N[rows],
+            table.offsets,
+            table.values,
+            found_NK[rows],
+        )
+
+    in_threads(mark, row_slices(len(label_NK), label_NK.size))
     return found_NK
 
 

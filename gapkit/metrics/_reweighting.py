@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from gapkit.predictions import Labels, Predictions
 
-    Weights = NDArray[np.uint8]
+    Weights = NDArray[np.uint8]  # no video is drawn 256 times: the odds are 1 to 10**500
 
 _POOLED_SETTINGS = {"top_k": 20, "ties": "expected"}
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from gapkit.metrics._by_label import mean_by_label
+from gapkit.metrics._exact_sum import exact_sum
 from gapkit.metrics._gap import gap_of_ranking
 from gapkit.metrics._ranges import precision_sums_by_label
 from gapkit.metrics._ranking import Ranking, rank
 from gapkit.metrics._ties import ties_code
+from gapkit.metrics._video_mean import divide_sums, video_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -45,8 +46,9 @@ def score(
     predictions: Predictions | ArrayLike,
     labels: Labels | ArrayLike,
     *,
-    top_k: int = 20,
+    top_k: int | None = 20,
     ties: str = "expected",
+    rated: Labels | ArrayLike | None = None,
 ) -> Score:
     """Return all metrics of the top_k predictions of each video.
 
@@ -54,11 +56,13 @@ def score(
     ----------
     predictions : Predictions, or (N, num_classes) array of float
     labels : Labels, or (N, num_classes) array of bool or 0/1
-    top_k : int
-        Most confident labels to keep of each video, at least 1.
+    top_k : int, optional
+        Most confident labels to keep of each video, at least 1; None keeps all.
     ties : {'expected', 'optimistic', 'pessimistic'}
         What equal confidences are worth in `gap` and `map`. In `hit_at_1` and `perr` equal
         confidences of one video stand by rising label.
+    rated : Labels, or (N, num_classes) array of bool or 0/1, optional
+        Pairs that somebody judged, as in `gap`.
 
     Returns
     -------
@@ -80,13 +84,16 @@ def score(
     >>> score([[0.9, 0.1], [0.6, 0.8]], [[1, 0], [1, 0]]).hit_at_1
     0.5
     """
-    code = ties_code(ties)
-    ranking = rank(predictions, labels, top_k)
+    return score_ranking(rank(predictions, labels, top_k, rated), ties_code(ties))
+
+
+def score_ranking(ranking: Ranking, ties: int) -> Score:
+    """The metrics of predictions that are joined with the truth already."""
     return Score(
-        gap=gap_of_ranking(ranking, code),
-        hit_at_1=_hit_at_1(ranking),
-        perr=_perr(ranking),
-        map=_map(ranking, code),
+        gap=gap_of_ranking(ranking, ties),
+        hit_at_1=_ratio("hit_at_k", ranking, k=1),
+        perr=_ratio("perr", ranking, top_k=None),
+        map=mean_by_label(precision_sums_by_label(ranking, ties), ranking.positives_by_label),
         num_videos=ranking.num_videos,
         num_positives=ranking.num_positives,
         missing=ranking.missing,
@@ -94,21 +101,6 @@ def score(
     )
 
 
-def _hit_at_1(ranking: Ranking) -> float:
-    return int(ranking.hits[:, :1].sum()) / max(ranking.num_videos, 1)
-
-
-def _perr(ranking: Ranking) -> float:
-    column_K = np.arange(ranking.hits.shape[1])
-    retrieved_N = (ranking.hits & (column_K < ranking.num_true[:, None])).sum(axis=1)
-    share_N = retrieved_N / np.maximum(ranking.num_true, 1)
-    return float(share_N.sum()) / max(int(np.count_nonzero(ranking.true_by_video)), 1)
-
-
-def _map(ranking: Ranking, ties: int) -> float:
-    num_positives_C = ranking.positives_by_label
-    is_present_C = num_positives_C > 0
-    if not is_present_C.any():
-        return 0.0
-    sum_C = precision_sums_by_label(ranking, ties)
-    return float((sum_C[is_present_C] / num_positives_C[is_present_C]).mean())
+def _ratio(name: str, ranking: Ranking, **settings: Any) -> float:
+    numerator_V, denominator_V = video_values(name, ranking, **settings)
+    return divide_sums(exact_sum(numerator_V), exact_sum(denominator_V))

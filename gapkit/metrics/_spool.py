@@ -69,7 +69,7 @@ class Spool:
         key_N, packed_B = sort_by_bin(ordered)
         bins = np.flatnonzero(packed_B)
         offset_bytes = self._file.seek(0, 2)
-        self._file.write(memoryview(key_N).cast("B"))
+        self._file.write(key_N.data.cast("B"))
         self._runs.append(_Run(offset_bytes=offset_bytes, bins=bins, packed=packed_B[bins]))
 
     def extend(self, other: Spool) -> None:
@@ -95,7 +95,7 @@ class Spool:
     def _read(self, run: _Run, start: int, stop: int) -> Values:
         key_N = np.empty(stop - start, f"u{self.itemsize}")
         self._file.seek(run.offset_bytes + start * self.itemsize)
-        if self._file.readinto(memoryview(key_N).cast("B")) != key_N.nbytes:  # type: ignore[attr-defined]
+        if self._file.readinto(key_N.data.cast("B")) != key_N.nbytes:  # type: ignore[attr-defined]
             raise OSError("a temporary file of gapkit was cut short")
         return key_N
 
@@ -108,7 +108,9 @@ class Spool:
         from gapkit._kernels.ranges import FEW, NUM_BINS
 
         if len(self) <= FEW:
-            few = [(to_ordered_values(confidence_N), hit_N) for confidence_N, hit_N in self.blocks()]
+            few = [
+                (to_ordered_values(confidence_N), hit_N) for confidence_N, hit_N in self.blocks()
+            ]
             return sum_of_few(few, ties)
         packed_PB = np.zeros((len(self._runs), NUM_BINS), np.uint64)
         for run, packed_B in zip(self._runs, packed_PB, strict=True):

@@ -8,8 +8,10 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
-from gapkit.metrics import _by_video, _psp
+from gapkit.metrics import _by_label, _by_video, _curve, _gap, _psp
 from gapkit.metrics._accumulator import Accumulator
+from gapkit.metrics._gap_accumulator import GapAccumulator
+from gapkit.metrics._label_accumulator import LabelAccumulator
 from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
 from gapkit.metrics._video_mean import check_name, check_setting_names
 
@@ -42,9 +44,23 @@ def _of_videos(function: Callable[..., float]) -> Metric:
     return Metric(function, partial(VideoMeanAccumulator, function.__name__))
 
 
+def _of_labels(function: Callable[..., Any]) -> Metric:
+    defaults = {
+        name: parameter.default
+        for name, parameter in signature(function).parameters.items()
+        if name not in _NO_SETTINGS
+    }
+    return Metric(function, partial(LabelAccumulator, function.__name__, **defaults))
+
+
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
+        Metric(_gap.gap, GapAccumulator),
+        _of_labels(_curve.precision_recall_curve),
+        _of_labels(_by_label.average_precision),
+        _of_labels(_by_label.mean_average_precision),
+        _of_labels(_by_label.label_map_at_k),
         _of_videos(_by_video.hit_at_k),
         _of_videos(_by_video.precision_at_k),
         _of_videos(_by_video.recall_at_k),

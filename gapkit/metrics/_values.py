@@ -27,15 +27,15 @@ def check_confidences(confidence_N: NDArray[Any]) -> NDArray[np.floating[Any]]:
             f"Are confidences and hits swapped?"
         )
     dtype = np.float64 if confidence_N.dtype.itemsize == 8 else np.float32
-    confidence_N = np.ascontiguousarray(confidence_N, dtype).reshape(-1)
-    if not _is_unit(confidence_N):
-        wrong = np.flatnonzero(~np.isfinite(confidence_N))
+    flat_N: NDArray[np.floating[Any]] = np.ascontiguousarray(confidence_N, dtype).reshape(-1)
+    if not _is_unit(flat_N):
+        wrong = np.flatnonzero(~np.isfinite(flat_N))
         if wrong.size:
             raise DataError(
-                f"prediction {wrong[0]}: its confidence is {confidence_N[wrong[0]]}. "
+                f"prediction {wrong[0]}: its confidence is {flat_N[wrong[0]]}. "
                 f"Confidences must be finite numbers."
             )
-    return confidence_N
+    return flat_N
 
 
 def to_values(parts: Sequence[NDArray[np.floating[Any]]]) -> list[Values]:
