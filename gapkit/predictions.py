@@ -350,6 +350,31 @@ class Labels:
         """Video ids as Python strings, (N,); `id_column` holds them as Arrow does."""
         return np.asarray(self.id_column.to_numpy(zero_copy_only=False), dtype=object)
 
+    def take(self, rows: NDArray[np.integer[Any]]) -> Labels:
+        """Return the given rows, in their order; each at most once.
+
+        Raises
+        ------
+        DataError
+            A row is given twice.
+
+        Examples
+        --------
+        >>> Labels(["a", "b", "c"], [[3], [], [1, 2]]).take(np.array([2, 0])).labels
+        [array([1, 2], dtype=uint32), array([3], dtype=uint32)]
+        """
+        row_N = np.asarray(rows, np.int64)
+        length_N = self.offsets[row_N + 1] - self.offsets[row_N]
+        offsets = np.concatenate([[0], np.cumsum(length_N)])
+        place_P = np.arange(offsets[-1]) + np.repeat(self.offsets[row_N] - offsets[:-1], length_N)
+        ragged = pa.LargeListArray.from_arrays(offsets, self.values[place_P])
+        return Labels(
+            self.id_column.take(pa.array(row_N)),
+            ragged,
+            num_classes=self.num_classes,
+            label_names=self.label_names,
+        )
+
     @property
     def labels(self) -> list[NDArray[np.uint32]]:
         """The true labels of each video, one array a video."""

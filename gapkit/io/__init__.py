@@ -7,7 +7,12 @@ from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, 
 from gapkit.io._columns import labels_to_table
 from gapkit.io._formats import check_output, suffix_of
 from gapkit.io._labels import read_labels, write_labels
-from gapkit.io._submission import open_submission, read_predictions, write_predictions
+from gapkit.io._submission import (
+    open_submission,
+    read_predictions,
+    scan_predictions,
+    write_predictions,
+)
 
 __all__ = [
     "check_output",
@@ -18,6 +23,7 @@ __all__ = [
     "read_predictions",
     "replacing_file",
     "replacing_folder",
+    "scan_predictions",
     "stage_folder",
     "suffix_of",
     "write_labels",

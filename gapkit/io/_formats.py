@@ -20,6 +20,9 @@ SUBMISSION_SUFFIXES = {
 }
 
 
+_ROWS_PER_BATCH = 1 << 16
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Put the file's name before whatever goes wrong while it is read."""
@@ -98,20 +101,35 @@ def open_text(path: Path, kind: str) -> pa.NativeFile:
 
 def read_arrow_table(path: Path, kind: str) -> pa.Table:
     """The table of a Parquet or Arrow IPC file, found whole: offsets, UTF-8, page checksums."""
-    if kind == "parquet":
-        # pq.read_table would import pyarrow.dataset first, 0.04 s; reading a file of 14 million
-        # predictions at once, or whole chunks of it ahead, takes 250 MB more and is not faster.
-        with pq.ParquetFile(
-            path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20
-        ) as file:
-            batches = file.iter_batches(batch_size=1 << 16)
-            table = pa.Table.from_batches(batches, schema=file.schema_arrow)
-            if table.num_rows != file.metadata.num_rows:
-                raise DataError(
-                    f"damaged: {table.num_rows:,} of {file.metadata.num_rows:,} rows can be read. "
-                    f"Write or copy it anew."
-                )
-    else:
+    tables = list(scan_arrow_tables(path, kind, _ROWS_PER_BATCH))
+    pa.default_memory_pool().release_unused()  # a quarter of a gigabyte after a large file
+    return pa.concat_tables(tables)
+
+
+def scan_arrow_tables(path: Path, kind: str, num_rows: int) -> Iterator[pa.Table]:
+    """The same in tables of so many rows, at least one table."""
+    if kind != "parquet":
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    table.validate(full=True)
-    return table
+        table.validate(full=True)
+        for start in range(0, max(len(table), 1), num_rows):
+            yield table.slice(start, num_rows)
+        return
+    # pq.read_table would import pyarrow.dataset first, 0.04 s; reading a file of 14 million
+    # predictions at once, or whole chunks of it ahead, takes 250 MB more and is not faster.
+    with pq.ParquetFile(
+        path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20
+    ) as file:
+        schema = file.schema_arrow
+        num_read = 0
+        for batch in file.iter_batches(batch_size=num_rows):
+            table = pa.Table.from_batches([batch], schema=schema)
+            table.validate(full=True)
+            num_read += len(table)
+            yield table
+        if num_read == 0:
+            yield schema.empty_table()
+        if num_read != file.metadata.num_rows:
+            raise DataError(
+                f"damaged: {num_read:,} of {file.metadata.num_rows:,} rows can be read. "
+                f"Write or copy it anew."
+            )

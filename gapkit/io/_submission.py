@@ -24,6 +24,7 @@ from gapkit.io._formats import (
     open_text,
     read_arrow_table,
     reading,
+    scan_arrow_tables,
 )
 from gapkit.predictions import Predictions
 
@@ -53,6 +54,37 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     path = Path(path)
     with reading(path):
         return table_to_predictions(_read_table(path, detect_format(path)))
+
+
+def scan_predictions(
+    path: str | os.PathLike[str], *, rows_per_block: int = 65_536
+) -> Iterator[Predictions]:
+    """Yield the predictions of a submission file block by block.
+
+    Parquet and Arrow IPC take the memory of a block; a CSV is read whole. That an id stands once is
+    checked in each block.
+
+    Parameters
+    ----------
+    path : path
+        As for `read_predictions`.
+    rows_per_block : int
+        Most videos of a block.
+
+    Raises
+    ------
+    DataError
+        As `read_predictions` does.
+    """
+    path = Path(path)
+    with reading(path):
+        kind = detect_format(path)
+        if kind in ("csv", "csv.gz"):
+            tables = iter([_read_table(path, kind)])
+        else:
+            tables = scan_arrow_tables(path, kind, rows_per_block)
+        for table in tables:
+            yield table_to_predictions(table)
 
 
 def _read_table(path: Path, kind: str) -> pa.Table:

@@ -25,7 +25,7 @@ from gapkit.metrics._gap import gap, gap_from_hits
 from gapkit.metrics._propensity import label_propensities
 from gapkit.metrics._psp import psp_at_k
 from gapkit.metrics._score import Score, score
-from gapkit.metrics._table import METRICS, Metric, make_accumulator
+from gapkit.metrics._table import METRICS, Metric, compute_metrics, make_accumulator
 
 # Over many updates
 from gapkit.metrics._accumulator import Accumulator
@@ -33,6 +33,7 @@ from gapkit.metrics._gap_accumulator import GapAccumulator
 from gapkit.metrics._gap_sketch import GapSketch
 from gapkit.metrics._label_accumulator import LabelAccumulator
 from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
+from gapkit.metrics._stream import StreamedScore, score_blocks
 
 # Error bars
 from gapkit.metrics._bootstrap import Bootstrap, bootstrap, bootstrap_gap
@@ -55,6 +56,7 @@ __all__ = [  # noqa: RUF022 - by group, as above
     "PrecisionRecallCurve",
     "Score",
     "average_precision",
+    "compute_metrics",
     "gap",
     "gap_from_hits",
     "hit_at_k",
@@ -75,8 +77,10 @@ __all__ = [  # noqa: RUF022 - by group, as above
     "GapAccumulator",
     "GapSketch",
     "LabelAccumulator",
+    "StreamedScore",
     "VideoMeanAccumulator",
     "make_accumulator",
+    "score_blocks",
     #
     "Bootstrap",
     "Comparison",

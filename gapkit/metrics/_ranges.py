@@ -166,16 +166,26 @@ def sums_by_label(
     num_predictions = sum(len(values) for values, _, _ in parts)
     if num_predictions == 0:
         return np.zeros(num_classes)
-    packed_R = np.zeros(2 * num_classes, np.uint64)
-    for value_N, label_N, hit_N in parts:
-        ranges.count_labels(value_N, label_N, hit_N, packed_R)
-    size_R = (packed_R & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    hits_R = (packed_R >> np.uint64(32)).astype(np.int64)
-    start_R = np.concatenate([[0], np.cumsum(size_R)])
+    shares = _share(parts, num_threads(num_predictions))
+    packed_TR = np.zeros((len(shares), 2 * num_classes), np.uint64)
     key_N = np.empty(num_predictions, parts[0][0].dtype)
-    position_R = start_R[:-1].copy()
-    for value_N, label_N, hit_N in parts:
-        ranges.scatter_labels(value_N, label_N, hit_N, position_R, key_N)
+
+    def count(thread: int) -> None:
+        for value_N, label_N, hit_N in shares[thread]:
+            ranges.count_labels(value_N, label_N, hit_N, packed_TR[thread])
+
+    in_threads(count, range(len(shares)))
+    size_TR = (packed_TR & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    hits_R = (packed_TR >> np.uint64(32)).sum(axis=0).astype(np.int64)
+    size_R = size_TR.sum(axis=0)
+    start_R = np.concatenate([[0], np.cumsum(size_R)])
+    position_TR = start_R[:-1] + np.cumsum(size_TR, axis=0) - size_TR
+
+    def scatter(thread: int) -> None:
+        for value_N, label_N, hit_N in shares[thread]:
+            ranges.scatter_labels(value_N, label_N, hit_N, position_TR[thread], key_N)
+
+    in_threads(scatter, range(len(shares)))
     num_above_R, hits_above_R = np.zeros_like(size_R), np.zeros_like(size_R)
     num_above_R[::2], hits_above_R[::2] = size_R[1::2], hits_R[1::2]
     part_R = sum_keys(key_N, start_R, hits_R, num_above_R, hits_above_R, ties, limit)
@@ -222,17 +232,17 @@ def add_parts(part_R: NDArray[np.float64]) -> float:
     return float(np.cumsum(part_R[::-1])[-1])
 
 
-def _share(parts: Sequence[Part], threads: int) -> list[list[Part]]:
+def _share(parts: Sequence[tuple[Any, ...]], threads: int) -> list[list[Any]]:
     """The parts in as many lists of about as many predictions; parts are cut where need be."""
-    target = -(-sum(len(values) for values, _ in parts) // threads)
-    shares: list[list[Part]] = [[] for _ in range(threads)]
+    target = -(-sum(len(part[0]) for part in parts) // threads)
+    shares: list[list[Any]] = [[] for _ in range(threads)]
     done = 0
-    for values, hits in parts:
+    for part in parts:
         start = 0
-        while start < len(values):  # no part is empty
+        while start < len(part[0]):
             thread = done // target
-            stop = min(len(values), start + (thread + 1) * target - done)
-            shares[thread].append((values[start:stop], hits[start:stop]))
+            stop = min(len(part[0]), start + (thread + 1) * target - done)
+            shares[thread].append(tuple(array[start:stop] for array in part))
             done += stop - start
             start = stop
     return shares

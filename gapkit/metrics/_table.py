@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gapkit.metrics import _by_label, _by_video, _curve, _gap, _psp
 from gapkit.metrics._accumulator import Accumulator
@@ -14,6 +14,11 @@ from gapkit.metrics._gap_accumulator import GapAccumulator
 from gapkit.metrics._label_accumulator import LabelAccumulator
 from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
 from gapkit.metrics._video_mean import check_name, check_setting_names
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from gapkit.predictions import Labels, Predictions
 
 _NO_SETTINGS = ("predictions", "labels", "rated")
 
@@ -71,6 +76,60 @@ METRICS: Mapping[str, Metric] = {
         _of_videos(_psp.psp_at_k),
     )
 }
+
+
+_SUMMARY: tuple[tuple[str, dict[str, int]], ...] = (
+    ("gap", {}),
+    ("mean_average_precision", {}),
+    ("label_map_at_k", {}),
+    ("perr", {}),
+    ("map_at_k", {"k": 20}),
+    ("label_ranking_average_precision", {}),
+    *(("hit_at_k", {"k": k}) for k in (1, 5)),
+    *(("precision_at_k", {"k": k}) for k in (1, 3, 5)),
+    *(("recall_at_k", {"k": k}) for k in (1, 5, 20)),
+    *(("ndcg_at_k", {"k": k}) for k in (3, 5)),
+    *(("psp_at_k", {"k": k}) for k in (1, 3, 5)),
+)
+
+
+def compute_metrics(
+    predictions: Predictions | ArrayLike,
+    labels: Labels | ArrayLike,
+    *,
+    top_k: int | None = 20,
+    ties: str = "expected",
+    rated: Labels | ArrayLike | None = None,
+) -> dict[str, float]:
+    """Return every metric of one value by name, at the usual cuts: 'precision_at_5'.
+
+    Parameters
+    ----------
+    predictions, labels, top_k, ties, rated
+        As in `gap`; top_k and ties go to the metrics that take them.
+
+    Returns
+    -------
+    dict of str to float
+
+    Raises
+    ------
+    DataError, UsageError
+        As `gap` does.
+
+    Examples
+    --------
+    >>> compute_metrics([[0.9, 0.1], [0.6, 0.8]], [[1, 0], [1, 0]])["precision_at_1"]
+    0.5
+    """
+    values = {}
+    for name, settings in _SUMMARY:
+        metric = METRICS[name]
+        known = {"top_k": top_k, "ties": ties}
+        common = {key: known[key] for key in known if key in metric.settings}
+        value = metric.function(predictions, labels, **common, **settings, rated=rated)
+        values[name.removesuffix("_k") + f"_{settings['k']}" if settings else name] = value
+    return values
 
 
 def make_accumulator(name: str, **settings: Any) -> Accumulator:

@@ -27,7 +27,7 @@ def check_confidences(confidence_N: NDArray[Any]) -> NDArray[np.floating[Any]]:
             f"Are confidences and hits swapped?"
         )
     dtype = np.float64 if confidence_N.dtype.itemsize == 8 else np.float32
-    flat_N: NDArray[np.floating[Any]] = np.ascontiguousarray(confidence_N, dtype).reshape(-1)
+    flat_N: NDArray[Any] = np.ascontiguousarray(confidence_N, dtype).reshape(-1)
     if not _is_unit(flat_N):
         wrong = np.flatnonzero(~np.isfinite(flat_N))
         if wrong.size:
