@@ -54,6 +54,9 @@ class Spool:
         self._runs: list[_Run] = []
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
 
+    def __del__(self) -> None:
+        self._file.close()
+
     def __len__(self) -> int:
         return sum(int(run.sizes.sum()) for run in self._runs)
 

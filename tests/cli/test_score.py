@@ -127,3 +127,47 @@ def test_installed_script_prints_the_same(run_cli, cli, files):
     folder, tables, _ = files
     arguments = ("score", *tables, "--labels", "labels.csv")
     assert run_cli(*arguments, cwd=folder) == cli(*arguments, cwd=folder).succeeds()
+
+
+def test_error_bars_hold_the_value(cli, files):
+    options = ("--labels", "labels.csv", "--interval", "--json")
+    (result,) = json.loads(cli("score", "one.parquet", *options, cwd=files[0]).succeeds().stdout)
+    low, high = result["gap_interval"]
+    assert low < result["gap"] < high
+    assert set(result["standard_errors"]) == {"gap", "hit_at_1", "perr", "map"}
+    assert all(0 < error < 0.2 for error in result["standard_errors"].values())
+    table = cli("score", "one.parquet", "--labels", "labels.csv", "--interval", cwd=files[0]).stdout
+    assert f"±{result['standard_errors']['gap']:.5f}" in table
+
+
+def test_sketch_bounds_hold_the_value(cli, files):
+    exact, sketched = (
+        json.loads(
+            cli(
+                "score", "one.parquet", "--labels", "labels.csv", "--json", *more, cwd=files[0]
+            ).stdout
+        )[0]
+        for more in ((), ("--sketch",))
+    )
+    low, high = sketched["gap_bounds"]
+    assert low <= exact["gap"] <= high
+    for field in ("hit_at_1", "perr", "missing", "ignored", "num_positives"):
+        assert sketched[field] == exact[field]
+
+
+def test_losses_by_label_sum_to_the_loss(cli, files):
+    options = ("--labels", "labels.csv", "--json", "--by-label", CLASSES)
+    (result,) = json.loads(cli("score", "one.parquet", *options, cwd=files[0]).succeeds().stdout)
+    lost = [row["lost"] for row in result["worst_labels"]]
+    assert sum(lost) == pytest.approx(1 - result["gap"], abs=1e-12)
+    assert lost == sorted(lost, reverse=True)
+    assert len(result["best_labels"]) == len(lost)
+
+
+def test_all_metrics_stand_by_name(cli, files):
+    options = ("--labels", "labels.csv", "--json", "--all")
+    (result,) = json.loads(cli("score", "one.parquet", *options, cwd=files[0]).succeeds().stdout)
+    assert result["metrics"]["gap"] == result["gap"]
+    assert result["metrics"]["hit_at_1"] == result["hit_at_1"]
+    assert result["metrics"]["mean_average_precision"] == result["map"]
+    assert {"precision_at_5", "ndcg_at_5", "psp_at_3"} <= set(result["metrics"])
