@@ -11,11 +11,11 @@ from gapkit._kernels._compile import int32, int64, kernel, readable, uint8, writ
 
 @numba.njit(nogil=True)
 def _hash(byte_B, start, stop):
-    """FNV-1a, folded so that the low bits know of all."""
-    value = np.uint64(14695981039346656037)
+    """FNV-1a of 32 bits, folded so that the low bits know of all."""
+    value = np.uint64(2166136261)
     for i in range(start, stop):
-        value = (value ^ np.uint64(byte_B[i])) * np.uint64(1099511628211)
-    return value ^ (value >> np.uint64(32))
+        value = ((value ^ np.uint64(byte_B[i])) * np.uint64(16777619)) & np.uint64(0xFFFFFFFF)
+    return value ^ (value >> np.uint64(15))
 
 
 @numba.njit(nogil=True)
