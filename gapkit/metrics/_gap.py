@@ -122,12 +122,7 @@ def gap_from_hits(
     confidence_N, hit_N = check_hits(confidences, hits)
     num_positives = check_num_positives(num_positives)
     code = ties_code(ties)
-    num_hits = int(np.count_nonzero(hit_N))
-    if num_positives < num_hits:
-        raise DataError(
-            f"num_positives={num_positives} is below the {num_hits} hits. "
-            f"It counts every true label, predicted or not."
-        )
+    check_positives(int(np.count_nonzero(hit_N)), num_positives)
     return _gap(confidence_N, hit_N, num_positives, code)
 
 
@@ -155,6 +150,15 @@ def check_num_positives(num_positives: object) -> int:
     if num_positives < 0:
         raise DataError(f"num_positives is {num_positives}. It can't be negative.")
     return int(num_positives)
+
+
+def check_positives(num_hits: int, num_positives: int) -> None:
+    """Refuse more hits than positives."""
+    if num_hits > num_positives:
+        raise DataError(
+            f"num_positives={num_positives} is below the {num_hits} hits. "
+            f"It counts every true label, predicted or not."
+        )
 
 
 def _gap(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from gapkit import _checks
-from gapkit.errors import DataError, UsageError
+from gapkit.errors import UsageError
 from gapkit.metrics._accumulator import Accumulator
-from gapkit.metrics._gap import check_hits, check_num_positives
+from gapkit.metrics._gap import check_hits, check_num_positives, check_positives
 from gapkit.metrics._ranges import sum_of_precision
 from gapkit.metrics._ranking import rank
 from gapkit.metrics._spool import Spool
@@ -74,22 +75,14 @@ class PooledAccumulator(Accumulator):
         confidence_N, hit_N = check_hits(confidences, hits)
         self._take(confidence_N, hit_N, check_num_positives(num_positives))
 
+    @abstractmethod
     def _take(
         self,
         confidence_N: NDArray[np.floating[Any]],
         hit_N: NDArray[np.bool_],
         num_positives: int,
     ) -> None:
-        raise NotImplementedError
-
-
-def check_positives(num_hits: int, num_positives: int) -> None:
-    """Refuse more hits than positives."""
-    if num_hits > num_positives:
-        raise DataError(
-            f"num_positives={num_positives} is below the {num_hits} hits. "
-            f"It counts every true label, predicted or not."
-        )
+        """Add checked predictions and positives."""
 
 
 class GapAccumulator(PooledAccumulator):
@@ -199,7 +192,7 @@ class GapAccumulator(PooledAccumulator):
             There are more hits than positives.
         """
         check_positives(self._num_hits, self._num_positives)
-        if self._num_positives == 0:
+        if self._num_hits == 0:
             return 0.0
         if self._spool is None:
             values = to_values([confidence_N for confidence_N, _ in self._parts])

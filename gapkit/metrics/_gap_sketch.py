@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gapkit.errors import UsageError
-from gapkit.metrics._gap_accumulator import PooledAccumulator, check_positives
+from gapkit.metrics._gap import check_positives
+from gapkit.metrics._gap_accumulator import PooledAccumulator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

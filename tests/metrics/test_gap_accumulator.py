@@ -50,6 +50,13 @@ def test_one_thread_and_several_give_the_same_bits(monkeypatch):
     assert len(values) == 1
 
 
+def test_spilled_misses_alone_are_worth_nothing():
+    confidences, _, _ = ranking("uniform", 200_000)
+    accumulator = GapAccumulator(max_memory=1)
+    accumulator.update_hits(confidences, np.zeros(len(confidences), np.bool_), 5)
+    assert accumulator.compute() == 0.0
+
+
 def test_float64_after_spilled_float32_stays_exact():
     narrow, hits, _ = ranking("logits", 200_000)
     wide, more_hits, _ = ranking("float64", 100_000, seed=1)
