@@ -10,8 +10,12 @@ Examples
 # ruff: noqa: I001 - the names stand by group: metrics, accumulators, error bars, diagnosis
 
 # The metrics
-from gapkit.metrics._by_label import average_precision, label_map_at_k, mean_average_precision
-from gapkit.metrics._by_video import (
+from gapkit.metrics._measures.by_label import (
+    average_precision,
+    label_map_at_k,
+    mean_average_precision,
+)
+from gapkit.metrics._measures.by_video import (
     hit_at_k,
     label_ranking_average_precision,
     map_at_k,
@@ -20,28 +24,28 @@ from gapkit.metrics._by_video import (
     precision_at_k,
     recall_at_k,
 )
-from gapkit.metrics._curve import PrecisionRecallCurve, precision_recall_curve
-from gapkit.metrics._gap import gap, gap_from_hits
-from gapkit.metrics._propensity import label_propensities
-from gapkit.metrics._psp import psp_at_k
-from gapkit.metrics._score import Score, score
+from gapkit.metrics._measures.curve import PrecisionRecallCurve, precision_recall_curve
+from gapkit.metrics._measures.gap import gap, gap_from_hits
+from gapkit.metrics._measures.propensity import label_propensities
+from gapkit.metrics._measures.psp import psp_at_k
+from gapkit.metrics._measures.score import Score, score
 from gapkit.metrics._table import METRICS, Metric, compute_metrics, make_accumulator
 
 # Over many updates
-from gapkit.metrics._accumulator import Accumulator
-from gapkit.metrics._gap_accumulator import GapAccumulator
-from gapkit.metrics._gap_sketch import GapSketch
-from gapkit.metrics._label_accumulator import LabelAccumulator
-from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
-from gapkit.metrics._stream import StreamedScore, score_blocks
+from gapkit.metrics._accumulators.base import Accumulator
+from gapkit.metrics._accumulators.gap import GapAccumulator
+from gapkit.metrics._accumulators.sketch import GapSketch
+from gapkit.metrics._accumulators.label import LabelAccumulator
+from gapkit.metrics._accumulators.video_mean import VideoMeanAccumulator
+from gapkit.metrics._accumulators.stream import StreamedScore, score_blocks
 
 # Error bars
-from gapkit.metrics._bootstrap import Bootstrap, bootstrap, bootstrap_gap
-from gapkit.metrics._compare import Comparison, compare, compare_gap
+from gapkit.metrics._error_bars.bootstrap import Bootstrap, bootstrap, bootstrap_gap
+from gapkit.metrics._error_bars.compare import Comparison, compare, compare_gap
 
 # Where GAP is lost
-from gapkit.metrics._bands import GapBands, gap_bands
-from gapkit.metrics._losses import (
+from gapkit.metrics._diagnosis.bands import GapBands, gap_bands
+from gapkit.metrics._diagnosis.losses import (
     GapContributions,
     GapLosses,
     gap_by_k,

@@ -8,12 +8,12 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from gapkit.metrics import _by_label, _by_video, _curve, _gap, _psp
-from gapkit.metrics._accumulator import Accumulator
-from gapkit.metrics._gap_accumulator import GapAccumulator
-from gapkit.metrics._label_accumulator import LabelAccumulator
-from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
-from gapkit.metrics._video_mean import check_name, check_setting_names
+from gapkit.metrics._accumulators.base import Accumulator
+from gapkit.metrics._accumulators.gap import GapAccumulator
+from gapkit.metrics._accumulators.label import LabelAccumulator
+from gapkit.metrics._accumulators.video_mean import VideoMeanAccumulator
+from gapkit.metrics._measures import by_label, by_video, curve, gap, psp
+from gapkit.metrics._measures.video_mean import check_name, check_setting_names
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -61,19 +61,19 @@ def _of_labels(function: Callable[..., Any]) -> Metric:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(_gap.gap, GapAccumulator),
-        _of_labels(_curve.precision_recall_curve),
-        _of_labels(_by_label.average_precision),
-        _of_labels(_by_label.mean_average_precision),
-        _of_labels(_by_label.label_map_at_k),
-        _of_videos(_by_video.hit_at_k),
-        _of_videos(_by_video.precision_at_k),
-        _of_videos(_by_video.recall_at_k),
-        _of_videos(_by_video.map_at_k),
-        _of_videos(_by_video.ndcg_at_k),
-        _of_videos(_by_video.perr),
-        _of_videos(_by_video.label_ranking_average_precision),
-        _of_videos(_psp.psp_at_k),
+        Metric(gap.gap, GapAccumulator),
+        _of_labels(curve.precision_recall_curve),
+        _of_labels(by_label.average_precision),
+        _of_labels(by_label.mean_average_precision),
+        _of_labels(by_label.label_map_at_k),
+        _of_videos(by_video.hit_at_k),
+        _of_videos(by_video.precision_at_k),
+        _of_videos(by_video.recall_at_k),
+        _of_videos(by_video.map_at_k),
+        _of_videos(by_video.ndcg_at_k),
+        _of_videos(by_video.perr),
+        _of_videos(by_video.label_ranking_average_precision),
+        _of_videos(psp.psp_at_k),
     )
 }
 

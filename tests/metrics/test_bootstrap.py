@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import gapkit.metrics._error_bars.draws as drawing
 from gapkit.errors import DataError, GapkitError, UsageError
-from gapkit.metrics import _draws, bootstrap, bootstrap_gap, gap, gap_from_hits
-from gapkit.metrics._intervals import bca_interval, percentile_interval
+from gapkit.metrics import bootstrap, bootstrap_gap, gap, gap_from_hits
+from gapkit.metrics._error_bars.intervals import bca_interval, percentile_interval
 from gapkit.predictions import Labels, Predictions
 
 EXACT = 1e-12
@@ -219,7 +220,7 @@ def test_a_seed_reproduces_and_a_generator_moves_on():
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_threads_change_no_bit(monkeypatch, threads):
     expected = bootstrap_gap(*dense(0), num_resamples=500)
-    monkeypatch.setattr(_draws, "num_threads", lambda steps: threads)
+    monkeypatch.setattr(drawing, "num_threads", lambda steps: threads)
     result = bootstrap_gap(*dense(0), num_resamples=500)
     assert result.resamples.tolist() == expected.resamples.tolist()
 

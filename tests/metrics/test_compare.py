@@ -3,11 +3,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+import gapkit.metrics._error_bars.draws as drawing
 from gapkit.errors import DataError, UsageError
-from gapkit.metrics import _draws, bootstrap, bootstrap_gap, compare, compare_gap, gap
-from gapkit.metrics._draws import evaluate_draws
-from gapkit.metrics._intervals import p_shifted, share_as_large
-from gapkit.metrics._reweighting import reweigh
+from gapkit.metrics import bootstrap, bootstrap_gap, compare, compare_gap, gap
+from gapkit.metrics._error_bars.draws import evaluate_draws
+from gapkit.metrics._error_bars.intervals import p_shifted, share_as_large
+from gapkit.metrics._error_bars.reweighting import reweigh
 from gapkit.predictions import Labels, Predictions
 
 EXACT = 1e-12
@@ -179,7 +180,7 @@ def test_a_seed_reproduces_and_threads_change_no_bit(monkeypatch):
     a, b, truth = two_files(12)
     expected = compare_gap(a, b, truth, seed=3)
     for threads in (1, 2, 5):
-        monkeypatch.setattr(_draws, "num_threads", lambda steps, count=threads: count)
+        monkeypatch.setattr(drawing, "num_threads", lambda steps, count=threads: count)
         result = compare_gap(a, b, truth, seed=np.random.default_rng(3))
         assert result == expected
         assert result.resamples.tolist() == expected.resamples.tolist()

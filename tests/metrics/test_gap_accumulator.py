@@ -40,7 +40,7 @@ def test_any_order_grouping_and_memory_gives_the_same_bits(kind, ties):
 
 
 def test_one_thread_and_several_give_the_same_bits(monkeypatch):
-    import gapkit.metrics._ranges as ranges
+    import gapkit.metrics._ranking.ranges as ranges
 
     given = ranking("uniform", 600_000)
     values = set()

@@ -10,7 +10,7 @@ from metric_oracles import padded, random_tables
 
 from gapkit.errors import DataError, GapkitError, UsageError
 from gapkit.metrics import METRICS, VideoMeanAccumulator, make_accumulator
-from gapkit.metrics._video_mean import VIDEO_METRICS, measure_videos
+from gapkit.metrics._measures.video_mean import VIDEO_METRICS, measure_videos
 from gapkit.predictions import Labels, Predictions
 
 NUM_CLASSES = 40

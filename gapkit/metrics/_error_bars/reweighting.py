@@ -14,13 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gapkit.metrics._by_label import mean_by_label
-from gapkit.metrics._exact_sum import exact_sum
-from gapkit.metrics._gap import gap_of_ranking
-from gapkit.metrics._ranges import precision_sums_by_label
-from gapkit.metrics._ranking import Ranking, rank
-from gapkit.metrics._ties import ties_code
-from gapkit.metrics._video_mean import (
+from gapkit.metrics._measures.by_label import mean_by_label
+from gapkit.metrics._measures.gap import gap_of_ranking
+from gapkit.metrics._measures.video_mean import (
     VIDEO_METRICS,
     check_name,
     check_setting_names,
@@ -29,6 +25,10 @@ from gapkit.metrics._video_mean import (
     measure_videos,
     true_labels,
 )
+from gapkit.metrics._ranking.exact_sum import exact_sum
+from gapkit.metrics._ranking.join import Ranking, rank
+from gapkit.metrics._ranking.ranges import precision_sums_by_label
+from gapkit.metrics._ranking.ties import ties_code
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -9,8 +9,8 @@ import numpy as np
 
 from gapkit import _checks
 from gapkit.errors import DataError
-from gapkit.metrics._gap_sketch import GapSketch
-from gapkit.metrics._mean_accumulator import VideoMeanAccumulator
+from gapkit.metrics._accumulators.sketch import GapSketch
+from gapkit.metrics._accumulators.video_mean import VideoMeanAccumulator
 from gapkit.predictions import Labels, Predictions
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapkit import _checks
-from gapkit.metrics._ranges import precision_sums_by_label
-from gapkit.metrics._ranking import rank
-from gapkit.metrics._ties import ties_code
+from gapkit.metrics._ranking.join import rank
+from gapkit.metrics._ranking.ranges import precision_sums_by_label
+from gapkit.metrics._ranking.ties import ties_code
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit._threads import in_threads, num_threads
-from gapkit.metrics._values import check_confidences, to_values
+from gapkit.metrics._ranking.values import check_confidences, to_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.metrics._ranking import Ranking
+    from gapkit.metrics._ranking.join import Ranking
 
     Values = NDArray[np.unsignedinteger[Any]]
     Part = tuple[Values, NDArray[np.bool_]]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapkit.errors import UsageError
-from gapkit.metrics._gap import gap_of_ranking
-from gapkit.metrics._losses import group_sums_of
-from gapkit.metrics._pool import pool
-from gapkit.metrics._ranking import rank
-from gapkit.metrics._ties import ties_code
+from gapkit.metrics._diagnosis.losses import group_sums_of
+from gapkit.metrics._measures.gap import gap_of_ranking
+from gapkit.metrics._ranking.join import rank
+from gapkit.metrics._ranking.pool import pool
+from gapkit.metrics._ranking.ties import ties_code
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapkit.metrics._values import check_confidences, to_values
+from gapkit.metrics._ranking.values import check_confidences, to_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.metrics._ranking import Ranking
+    from gapkit.metrics._ranking.join import Ranking
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapkit.metrics._ranges import (
+from gapkit.metrics._ranking.ranges import (
     Plan,
     add_parts,
     make_plan,
@@ -17,12 +17,12 @@ from gapkit.metrics._ranges import (
     sum_keys,
     sum_of_few,
 )
-from gapkit.metrics._values import from_ordered_values, to_ordered_values
+from gapkit.metrics._ranking.values import from_ordered_values, to_ordered_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.metrics._ranges import Values
+    from gapkit.metrics._ranking.ranges import Values
 
 _BYTES_PER_READ = 1 << 24
 

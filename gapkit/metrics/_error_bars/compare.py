@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gapkit.metrics import _intervals
-from gapkit.metrics._draws import draw_videos, evaluate_draws, leave_out_groups, swap_files
-from gapkit.metrics._reweighting import reweigh
+from gapkit.metrics._error_bars import intervals
+from gapkit.metrics._error_bars.draws import (
+    draw_videos,
+    evaluate_draws,
+    leave_out_groups,
+    swap_files,
+)
+from gapkit.metrics._error_bars.reweighting import reweigh
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,25 +180,25 @@ def compare(
     >>> result.value_a, result.value_b, result.difference
     (1.0, 0.5, 0.5)
     """
-    _intervals.check_resampling(num_resamples, confidence_level)
-    rng = _intervals.check_seed(seed)
+    intervals.check_resampling(num_resamples, confidence_level)
+    rng = intervals.check_seed(seed)
     (value_a, value_b), (*metrics, pooled) = reweigh(metric_name, [a, b], labels, settings)
     difference = value_a - value_b
     drawn_a_B, drawn_b_B = evaluate_draws(metrics, num_resamples, draw_videos(rng))
     jackknife_a_G, jackknife_b_G = leave_out_groups(metrics)
     (swapped_D,) = evaluate_draws([pooled], 2 * num_resamples, swap_files(rng))
     resample_B, jackknife_G = drawn_a_B - drawn_b_B, jackknife_a_G - jackknife_b_G
-    error = _intervals.standard_error(resample_B)
+    error = intervals.standard_error(resample_B)
     return Comparison(
         value_a=value_a,
         value_b=value_b,
         difference=difference,
         standard_error=error,
-        percentile=_intervals.percentile_interval(resample_B, confidence_level),
-        bca=_intervals.bca_interval(resample_B, difference, jackknife_G, confidence_level),
-        p_bootstrap=_intervals.p_shifted(resample_B, difference),
-        p_randomisation=_intervals.share_as_large(swapped_D[::2] - swapped_D[1::2], difference),
-        detectable_difference=_intervals.detectable_difference(error, confidence_level),
+        percentile=intervals.percentile_interval(resample_B, confidence_level),
+        bca=intervals.bca_interval(resample_B, difference, jackknife_G, confidence_level),
+        p_bootstrap=intervals.p_shifted(resample_B, difference),
+        p_randomisation=intervals.share_as_large(swapped_D[::2] - swapped_D[1::2], difference),
+        detectable_difference=intervals.detectable_difference(error, confidence_level),
         confidence_level=float(confidence_level),
         num_videos=metrics[0].num_rows,
         resamples=resample_B,

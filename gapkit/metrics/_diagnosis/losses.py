@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit import _checks
-from gapkit.metrics._gap import gap_of_ranking
-from gapkit.metrics._pool import Pool, pool
-from gapkit.metrics._ranking import Ranking, rank
-from gapkit.metrics._ties import ties_code
+from gapkit.metrics._measures.gap import gap_of_ranking
+from gapkit.metrics._ranking.join import Ranking, rank
+from gapkit.metrics._ranking.pool import Pool, pool
+from gapkit.metrics._ranking.ties import ties_code
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

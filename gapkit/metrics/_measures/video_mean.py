@@ -10,16 +10,16 @@ import numpy as np
 
 from gapkit import _checks
 from gapkit.errors import UsageError
-from gapkit.metrics import _video_values
-from gapkit.metrics._exact_sum import exact_sum
-from gapkit.metrics._propensity import check_propensities
-from gapkit.metrics._ranking import Ranking, rank
+from gapkit.metrics._measures import per_video
+from gapkit.metrics._measures.propensity import check_propensities
+from gapkit.metrics._ranking.exact_sum import exact_sum
+from gapkit.metrics._ranking.join import Ranking, rank
 from gapkit.predictions import Labels, Predictions
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from gapkit.metrics._video_values import Ratio
+    from gapkit.metrics._measures.per_video import Ratio
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,15 @@ class VideoMetric:
 
 
 VIDEO_METRICS: Mapping[str, VideoMetric] = {
-    "hit_at_k": VideoMetric(_video_values.hit_values, {"k": 1}),
-    "precision_at_k": VideoMetric(_video_values.precision_values, {"k": 5}),
-    "recall_at_k": VideoMetric(_video_values.recall_values, {"k": 5}),
-    "map_at_k": VideoMetric(_video_values.average_precision_values, {"k": 20}),
-    "ndcg_at_k": VideoMetric(_video_values.discounted_gain_values, {"k": 5}),
-    "perr": VideoMetric(_video_values.equal_recall_values, {"top_k": 20}),
-    "label_ranking_average_precision": VideoMetric(
-        _video_values.label_ranking_values, {"top_k": None}
-    ),
+    "hit_at_k": VideoMetric(per_video.hit_values, {"k": 1}),
+    "precision_at_k": VideoMetric(per_video.precision_values, {"k": 5}),
+    "recall_at_k": VideoMetric(per_video.recall_values, {"k": 5}),
+    "map_at_k": VideoMetric(per_video.average_precision_values, {"k": 20}),
+    "ndcg_at_k": VideoMetric(per_video.discounted_gain_values, {"k": 5}),
+    "perr": VideoMetric(per_video.equal_recall_values, {"top_k": 20}),
+    "label_ranking_average_precision": VideoMetric(per_video.label_ranking_values, {"top_k": None}),
     "psp_at_k": VideoMetric(
-        _video_values.propensity_values, {"k": 5, "propensities": None}, needs_true_labels=True
+        per_video.propensity_values, {"k": 5, "propensities": None}, needs_true_labels=True
     ),
 }
 

@@ -6,8 +6,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from gapkit.errors import UsageError
-from gapkit.metrics._accumulator import Accumulator
-from gapkit.metrics._video_mean import check_settings, divide_sums, video_sums
+from gapkit.metrics._accumulators.base import Accumulator
+from gapkit.metrics._measures.video_mean import check_settings, divide_sums, video_sums
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -10,13 +10,13 @@ import numpy as np
 
 from gapkit import _checks
 from gapkit.errors import UsageError
-from gapkit.metrics._accumulator import Accumulator
-from gapkit.metrics._gap import check_hits, check_num_positives, check_positives
-from gapkit.metrics._ranges import sum_of_precision
-from gapkit.metrics._ranking import rank
-from gapkit.metrics._spool import Spool
-from gapkit.metrics._ties import ties_code
-from gapkit.metrics._values import to_values
+from gapkit.metrics._accumulators.base import Accumulator
+from gapkit.metrics._accumulators.spool import Spool
+from gapkit.metrics._measures.gap import check_hits, check_num_positives, check_positives
+from gapkit.metrics._ranking.join import rank
+from gapkit.metrics._ranking.ranges import sum_of_precision
+from gapkit.metrics._ranking.ties import ties_code
+from gapkit.metrics._ranking.values import to_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

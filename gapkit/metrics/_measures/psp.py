@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gapkit.metrics._video_mean import video_mean
+from gapkit.metrics._measures.video_mean import video_mean
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -12,7 +12,7 @@ from gapkit.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.metrics._ranges import Values
+    from gapkit.metrics._ranking.ranges import Values
 
 _BITS_OF_ONE = {4: 0x3F800000, 8: 0x3FF0000000000000}
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gapkit.errors import UsageError
-from gapkit.metrics._gap import check_positives
-from gapkit.metrics._gap_accumulator import PooledAccumulator
+from gapkit.metrics._accumulators.gap import PooledAccumulator
+from gapkit.metrics._measures.gap import check_positives
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

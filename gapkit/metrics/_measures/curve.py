@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gapkit._threads import in_threads
-from gapkit.metrics._ranking import rank
+from gapkit.metrics._ranking.join import rank
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gapkit.metrics import _intervals
-from gapkit.metrics._draws import draw_videos, evaluate_draws, leave_out_groups
-from gapkit.metrics._reweighting import reweigh
+from gapkit.metrics._error_bars import intervals
+from gapkit.metrics._error_bars.draws import draw_videos, evaluate_draws, leave_out_groups
+from gapkit.metrics._error_bars.reweighting import reweigh
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,16 +160,16 @@ def bootstrap(
     >>> result.value, result.percentile
     (0.75, (0.25, 1.0))
     """
-    _intervals.check_resampling(num_resamples, confidence_level)
-    rng = _intervals.check_seed(seed)
+    intervals.check_resampling(num_resamples, confidence_level)
+    rng = intervals.check_seed(seed)
     (value,), metrics = reweigh(metric_name, [predictions], labels, settings)
     (resample_B,) = evaluate_draws(metrics, num_resamples, draw_videos(rng))
     (jackknife_G,) = leave_out_groups(metrics)
     return Bootstrap(
         value=value,
-        standard_error=_intervals.standard_error(resample_B),
-        percentile=_intervals.percentile_interval(resample_B, confidence_level),
-        bca=_intervals.bca_interval(resample_B, value, jackknife_G, confidence_level),
+        standard_error=intervals.standard_error(resample_B),
+        percentile=intervals.percentile_interval(resample_B, confidence_level),
+        bca=intervals.bca_interval(resample_B, value, jackknife_G, confidence_level),
         confidence_level=float(confidence_level),
         num_videos=metrics[0].num_rows,
         resamples=resample_B,

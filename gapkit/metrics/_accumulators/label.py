@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gapkit import _checks
-from gapkit.metrics._accumulator import Accumulator
-from gapkit.metrics._by_label import MOST_RANKS, divide_by_positives, mean_by_label
-from gapkit.metrics._curve import PrecisionRecallCurve, curve_of_hits
-from gapkit.metrics._ranges import sums_by_label
-from gapkit.metrics._ranking import rank
-from gapkit.metrics._ties import ties_code
-from gapkit.metrics._values import check_confidences, to_values
+from gapkit.metrics._accumulators.base import Accumulator
+from gapkit.metrics._measures.by_label import MOST_RANKS, divide_by_positives, mean_by_label
+from gapkit.metrics._measures.curve import PrecisionRecallCurve, curve_of_hits
+from gapkit.metrics._ranking.join import rank
+from gapkit.metrics._ranking.ranges import sums_by_label
+from gapkit.metrics._ranking.ties import ties_code
+from gapkit.metrics._ranking.values import check_confidences, to_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

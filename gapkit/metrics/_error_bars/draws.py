@@ -16,7 +16,7 @@ from gapkit._threads import in_threads, num_threads
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.metrics._reweighting import Reweighted, Weights
+    from gapkit.metrics._error_bars.reweighting import Reweighted, Weights
 
     Fill = Callable[[Weights, range], None]
 

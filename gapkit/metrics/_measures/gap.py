@@ -9,10 +9,10 @@ import numpy as np
 
 from gapkit import _checks
 from gapkit.errors import DataError
-from gapkit.metrics._ranges import sum_of_precision
-from gapkit.metrics._ranking import Ranking, rank
-from gapkit.metrics._ties import ties_code
-from gapkit.metrics._values import check_confidences, to_values
+from gapkit.metrics._ranking.join import Ranking, rank
+from gapkit.metrics._ranking.ranges import sum_of_precision
+from gapkit.metrics._ranking.ties import ties_code
+from gapkit.metrics._ranking.values import check_confidences, to_values
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

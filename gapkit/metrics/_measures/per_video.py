@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit.errors import DataError
-from gapkit.metrics._propensity import estimate_propensities
+from gapkit.metrics._measures.propensity import estimate_propensities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.metrics._ranking import Ranking
+    from gapkit.metrics._ranking.join import Ranking
 
     Values = NDArray[np.float64]
     Ratio = tuple[Values, Values]

@@ -1,0 +1,1 @@
+"""Where GAP is lost, and what missing labels may hide."""

@@ -1,0 +1,1 @@
+"""Error bars: videos drawn again with replacement, their weights counted through each metric."""

@@ -1,0 +1,1 @@
+"""What every metric starts from: predictions joined to labels, and summed by ranges."""
