@@ -25,7 +25,7 @@ class IdIndex:
 
         self.ids = ids
         self._offsets, self._bytes = _buffers(ids)
-        self._slots = np.full(1 << max(2 * len(ids) - 1, 1).bit_length(), -1, np.int32)
+        self._slots = np.zeros(1 << max(2 * len(ids) - 1, 1).bit_length(), np.uint64)
         self._duplicate = build_table(self._offsets, self._bytes, self._slots)
 
     def first_duplicate(self) -> tuple[int, int] | None:
