@@ -14,6 +14,7 @@ from gapkit.metrics._accumulators.label import LabelAccumulator
 from gapkit.metrics._accumulators.video_mean import VideoMeanAccumulator
 from gapkit.metrics._measures import by_label, by_video, curve, gap, psp
 from gapkit.metrics._measures.video_mean import check_name, check_setting_names
+from gapkit.metrics._ranking.join import rank
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -122,12 +123,13 @@ def compute_metrics(
     >>> compute_metrics([[0.9, 0.1], [0.6, 0.8]], [[1, 0], [1, 0]])["precision_at_1"]
     0.5
     """
+    joined: Any = rank(predictions, labels, None, rated)
     values = {}
     for name, settings in _SUMMARY:
         metric = METRICS[name]
         known = {"top_k": top_k, "ties": ties}
         common = {key: known[key] for key in known if key in metric.settings}
-        value = metric.function(predictions, labels, **common, **settings, rated=rated)
+        value = metric.function(joined, labels, **common, **settings)
         values[name.removesuffix("_k") + f"_{settings['k']}" if settings else name] = value
     return values
 

@@ -23,7 +23,6 @@ from gapkit.metrics._measures.video_mean import (
     check_settings,
     divide_sums,
     measure_videos,
-    true_labels,
 )
 from gapkit.metrics._ranking.exact_sum import exact_sum
 from gapkit.metrics._ranking.join import Ranking, rank
@@ -81,10 +80,7 @@ def reweigh(
         mean_by_label(precision_sums_by_label(ranking, ties), ranking.positives_by_label)
         for ranking in rankings
     ]
-    label_P = true_labels(labels)
-    return values, [
-        _precision_by_label(pooled, label_P, ties) for pooled in _alone_and_pooled(rankings)
-    ]
+    return values, [_precision_by_label(pooled, ties) for pooled in _alone_and_pooled(rankings)]
 
 
 def _alone_and_pooled(files: list[Any]) -> list[list[Any]]:
@@ -166,13 +162,11 @@ def _pooled_precision(rankings: Sequence[Ranking], ties: int) -> MeanPrecision:
     )
 
 
-def _precision_by_label(
-    rankings: Sequence[Ranking], label_P: NDArray[np.integer[Any]], ties: int
-) -> MeanPrecision:
-    """Mean average precision; `label_P` are the true labels, one video after another."""
+def _precision_by_label(rankings: Sequence[Ranking], ties: int) -> MeanPrecision:
+    """Mean average precision of one file, or of two as if their labels were of different videos."""
     num_videos = rankings[0].num_videos
     video_P = np.repeat(np.arange(num_videos), rankings[0].true_by_video)
-    present_C, class_P = np.unique(label_P, return_inverse=True)
+    present_C, class_P = np.unique(rankings[0].true_labels, return_inverse=True)
     class_P = np.tile(class_P, len(rankings))
     row_P = np.concatenate([video_P + f * num_videos for f in range(len(rankings))])
     row_P = row_P[np.argsort(class_P, kind="stable")]

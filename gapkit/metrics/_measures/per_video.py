@@ -84,17 +84,11 @@ def label_ranking_values(ranking: Ranking, *, top_k: int | None) -> Ratio:
     return np.where(is_true_V, mean_V, 1.0), np.ones(ranking.num_videos)
 
 
-def propensity_values(
-    ranking: Ranking,
-    *,
-    k: int,
-    propensities: Values | None,
-    true_labels: NDArray[np.integer[Any]],
-) -> Ratio:
+def propensity_values(ranking: Ranking, *, k: int, propensities: Values | None) -> Ratio:
     """Sum of 1 / propensity over the hits among the first k, and the largest possible."""
     if propensities is None:
         propensities = estimate_propensities(ranking.positives_by_label, ranking.num_videos)
-    needed = int(true_labels.max()) + 1 if true_labels.size else 0
+    needed = int(ranking.true_labels.max()) + 1 if ranking.num_positives else 0
     if len(propensities) < needed:
         raise DataError(
             f"{len(propensities)} propensities, but label {needed - 1} is true. "
@@ -106,7 +100,7 @@ def propensity_values(
     place_C = np.empty_like(order_C)
     place_C[order_C] = np.arange(len(order_C))
     video_P = np.repeat(np.arange(ranking.num_videos), ranking.true_by_video)
-    key_P = np.sort(video_P * max(len(order_C), 1) + place_C[true_labels])
+    key_P = np.sort(video_P * max(len(order_C), 1) + place_C[ranking.true_labels])
     start_V = np.cumsum(ranking.true_by_video) - ranking.true_by_video
     is_first_P = np.arange(len(key_P)) - start_V[video_P] < k
     rarest = propensities[order_C[key_P[is_first_P] - video_P[is_first_P] * len(order_C)]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gapkit.metrics._measures.by_label import mean_by_label
 from gapkit.metrics._measures.gap import gap_of_ranking
-from gapkit.metrics._measures.video_mean import divide_sums, video_values
+from gapkit.metrics._measures.video_mean import VIDEO_METRICS, divide_sums
 from gapkit.metrics._ranking.exact_sum import exact_sum
 from gapkit.metrics._ranking.join import Ranking, rank
 from gapkit.metrics._ranking.ranges import precision_sums_by_label
@@ -102,5 +102,5 @@ def score_ranking(ranking: Ranking, ties: int) -> Score:
 
 
 def _ratio(name: str, ranking: Ranking, **settings: Any) -> float:
-    numerator_V, denominator_V = video_values(name, ranking, **settings)
+    numerator_V, denominator_V = VIDEO_METRICS[name].values(ranking, **settings)
     return divide_sums(exact_sum(numerator_V), exact_sum(denominator_V))

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gapkit import _checks
 from gapkit.errors import UsageError
 from gapkit.metrics._measures import per_video
@@ -17,7 +15,7 @@ from gapkit.metrics._ranking.join import Ranking, rank
 from gapkit.predictions import Labels, Predictions
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from gapkit.metrics._measures.per_video import Ratio
 
@@ -30,8 +28,6 @@ class VideoMetric:
     """From a ranking and the settings to numerators and denominators, (V,) each"""
     settings: Mapping[str, Any]
     """Names and defaults; `k` or `top_k` is where the rankings are cut"""
-    needs_true_labels: bool = False
-    """Whether `values` takes true_labels, too: (P,), one labelled video after another"""
 
 
 VIDEO_METRICS: Mapping[str, VideoMetric] = {
@@ -42,9 +38,7 @@ VIDEO_METRICS: Mapping[str, VideoMetric] = {
     "ndcg_at_k": VideoMetric(per_video.discounted_gain_values, {"k": 5}),
     "perr": VideoMetric(per_video.equal_recall_values, {"top_k": 20}),
     "label_ranking_average_precision": VideoMetric(per_video.label_ranking_values, {"top_k": None}),
-    "psp_at_k": VideoMetric(
-        per_video.propensity_values, {"k": 5, "propensities": None}, needs_true_labels=True
-    ),
+    "psp_at_k": VideoMetric(per_video.propensity_values, {"k": 5, "propensities": None}),
 }
 
 
@@ -79,40 +73,14 @@ def video_sums(
 
 def measure_videos(
     name: str,
-    predictions: Predictions | ArrayLike,
+    predictions: Predictions | ArrayLike | Ranking,
     labels: Labels | ArrayLike,
     rated: Labels | ArrayLike | None,
     settings: Mapping[str, Any],
 ) -> Ratio:
-    """Numerators and denominators, for settings that are checked."""
+    """Numerators and denominators, (V,) each, for settings that are checked."""
     ranking = rank(predictions, labels, settings.get("k", settings.get("top_k")), rated)
-    if VIDEO_METRICS[name].needs_true_labels:
-        settings = {**settings, "true_labels": true_labels(labels)}
     return VIDEO_METRICS[name].values(ranking, **settings)
-
-
-def video_values(
-    name: str,
-    ranking: Ranking,
-    *,
-    true_labels: NDArray[np.integer[Any]] | None = None,
-    **settings: Any,
-) -> Ratio:
-    """Numerators and denominators of predictions that are joined with the truth already.
-
-    The ranking must hold the first `k` or `top_k`; psp_at_k needs the true labels.
-    """
-    settings = check_settings(name, settings)
-    if VIDEO_METRICS[name].needs_true_labels:
-        settings["true_labels"] = true_labels
-    return VIDEO_METRICS[name].values(ranking, **settings)
-
-
-def true_labels(labels: Labels | ArrayLike) -> NDArray[np.integer[Any]]:
-    """All true labels, (P,), one labelled video after another."""
-    if isinstance(labels, Labels):
-        return labels.values
-    return np.nonzero(_checks.check_truth(_checks.as_dense(labels, "labels"), "labels"))[1]
 
 
 def check_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,9 @@ class Ranking:
     videos: NDArray[np.int64]
     """(N,) each row's place among the labelled videos"""
     true_by_video: NDArray[np.int64]
-    """(V,) true labels of each labelled video, predicted or not"""
+    """(V,) how many labels of each labelled video are true, predicted or not"""
+    true_labels: NDArray[np.integer[Any]]
+    """(P,) these labels, one labelled video after another"""
     positives_by_label: NDArray[np.int64]
     """(C,) labelled videos in which each label is true"""
     ignored: int
@@ -40,7 +42,7 @@ class Ranking:
     @property
     def num_positives(self) -> int:
         """Every true label of every labelled video."""
-        return int(self.true_by_video.sum())
+        return len(self.true_labels)
 
     @property
     def num_videos(self) -> int:
@@ -57,6 +59,18 @@ class Ranking:
         """Labelled videos that the predictions lack."""
         return len(self.true_by_video) - len(self.videos)
 
+    def cut(self, top_k: int | None) -> Ranking:
+        """The first top_k of each row."""
+        if top_k is None or top_k >= self.labels.shape[1]:
+            return self
+        return replace(
+            self,
+            labels=self.labels[:, :top_k],
+            confidences=self.confidences[:, :top_k],
+            hits=self.hits[:, :top_k],
+            lengths=np.minimum(self.lengths, top_k),
+        )
+
     def flatten(self, values_NK: NDArray[Any]) -> NDArray[Any]:
         """The entries of an (N, K) array that count, one row after another."""
         k = values_NK.shape[1]
@@ -66,7 +80,7 @@ class Ranking:
 
 
 def rank(
-    predictions: Predictions | ArrayLike,
+    predictions: Predictions | ArrayLike | Ranking,
     labels: Labels | ArrayLike,
     top_k: int | None,
     rated: Labels | ArrayLike | None = None,
@@ -74,10 +88,12 @@ def rank(
     """Join predictions with labels: two tables by id, or two dense arrays row by row.
 
     `rated` names the pairs that somebody judged, in the form of the labels; predictions of others
-    are taken out before the cut.
+    are taken out before the cut. What is joined already is only cut.
     """
     if top_k is not None:
         _checks.check_top_k(top_k)
+    if isinstance(predictions, Ranking):
+        return predictions.cut(top_k)
     if isinstance(predictions, Predictions) and isinstance(labels, Labels):
         return _rank_tables(predictions, labels, top_k, rated)
     if isinstance(predictions, Predictions | Labels) or isinstance(labels, Labels | Predictions):
@@ -129,6 +145,7 @@ def _rank_tables(
         lengths=length_N,
         videos=truth_N,
         true_by_video=np.diff(labels.offsets),
+        true_labels=labels.values,
         positives_by_label=np.bincount(labels.values, minlength=bound),
         ignored=ignored,
     )
@@ -234,6 +251,7 @@ def _rank_dense(
         lengths=length_N,
         videos=np.arange(num_videos),
         true_by_video=np.bincount(row_P, minlength=num_videos),
+        true_labels=true_P,
         positives_by_label=np.bincount(true_P, minlength=num_classes),
         ignored=0,
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Measured on 14 M predictions, uniform and skewed: fewer and larger ranges are quicker to scatter
 # to, smaller ones are quicker to sum (bench/README.md).
 _PREDICTIONS_PER_RANGE = 32_768
+_LABELS_AT_ONCE = 1 << 20  # are widened to 32 bits
 
 
 def sum_of_precision(parts: Sequence[Part], ties: int) -> float:
@@ -145,21 +146,24 @@ def precision_sums_by_label(
 ) -> NDArray[np.float64]:
     """Sum of the precision at the hits of each label's own ranking, up to rank `limit`: (C,)."""
     (value_N,) = to_values([check_confidences(ranking.flatten(ranking.confidences))])
-    label_N = np.ascontiguousarray(ranking.flatten(ranking.labels), np.uint32)
+    label_N = np.ascontiguousarray(ranking.flatten(ranking.labels))
     hit_N = np.ascontiguousarray(ranking.flatten(ranking.hits))
-    num_classes = len(ranking.positives_by_label)
-    return sums_by_label([(value_N, label_N, hit_N)], num_classes, ties, limit)
+    parts = [
+        tuple(array[start : start + _LABELS_AT_ONCE] for array in (value_N, label_N, hit_N))
+        for start in range(0, len(value_N), _LABELS_AT_ONCE)
+    ]
+    return sums_by_label(parts, len(ranking.positives_by_label), ties, limit)
 
 
 def sums_by_label(
-    parts: Sequence[tuple[Values, NDArray[np.uint32], NDArray[np.bool_]]],
+    parts: Sequence[tuple[Any, ...]],
     num_classes: int,
     ties: int,
     limit: int | None = None,
 ) -> NDArray[np.float64]:
     """Sum of the precision at the hits of each label's own ranking, up to rank `limit`: (C,).
 
-    Parts are (values, labels, hits).
+    Parts are (values, labels, hits); labels are unsigned.
     """
     from gapkit._kernels import ranges
 
@@ -172,7 +176,8 @@ def sums_by_label(
 
     def count(thread: int) -> None:
         for value_N, label_N, hit_N in shares[thread]:
-            ranges.count_labels(value_N, label_N, hit_N, packed_TR[thread])
+            wide_N = label_N.astype(np.uint32, copy=False)
+            ranges.count_labels(value_N, wide_N, hit_N, packed_TR[thread])
 
     in_threads(count, range(len(shares)))
     size_TR = (packed_TR & np.uint64(0xFFFFFFFF)).astype(np.int64)
@@ -183,7 +188,8 @@ def sums_by_label(
 
     def scatter(thread: int) -> None:
         for value_N, label_N, hit_N in shares[thread]:
-            ranges.scatter_labels(value_N, label_N, hit_N, position_TR[thread], key_N)
+            wide_N = label_N.astype(np.uint32, copy=False)
+            ranges.scatter_labels(value_N, wide_N, hit_N, position_TR[thread], key_N)
 
     in_threads(scatter, range(len(shares)))
     num_above_R, hits_above_R = np.zeros_like(size_R), np.zeros_like(size_R)
