@@ -1,4 +1,4 @@
-"""Checks of what users pass: ids, labels, dense arrays. Each says what is wrong, and where."""
+"""Checks of what users pass: ids, labels, lengths. Each says what is wrong, and where."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gapkit._ids import IdIndex
-from gapkit._threads import in_threads, row_slices
 from gapkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _MAX_CLASSES = 2**24  # kernels hold a few arrays of one value a label
 _MAX_UINT16_CLASSES = 65_535
-_MAX_INSERTED = 256  # beyond, sorting whole rows is faster than insertion
 
 
 def label_dtype(num_classes: int) -> type[np.unsignedinteger[Any]]:
@@ -187,108 +185,3 @@ def as_rows(rows: ArrayLike, name: str) -> NDArray[Any]:
         raise DataError(
             f"{name} are not rows of one length. Pad them, and pass their lengths."
         ) from None
-
-
-def as_array(given: ArrayLike, name: str) -> NDArray[Any]:
-    """A NumPy array from NumPy, torch (any device), DLPack or __array__."""
-    array: Any = given
-    if hasattr(array, "detach"):  # torch: out of the graph and off the device
-        array = array.detach().cpu()
-        if str(array.dtype) == "torch.bfloat16":  # NumPy has none; float32 holds it exactly
-            array = array.float()
-    if not hasattr(array, "__array__") and hasattr(array, "__dlpack__"):
-        array = np.from_dlpack(array)
-    try:
-        return np.asarray(array)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} are not an array: {error}.") from None
-
-
-def as_dense(given: ArrayLike, name: str) -> NDArray[Any]:
-    """A two-dimensional array, as `as_array` takes it."""
-    dense_NC = as_array(given, name)
-    if dense_NC.ndim != 2:
-        raise DataError(f"{name} of shape {dense_NC.shape} must be (num_videos, num_classes).")
-    return dense_NC
-
-
-def check_truth(values: NDArray[Any], name: str) -> NDArray[np.bool_]:
-    """Boolean values, from Boolean ones or from numbers that are all 0 or 1."""
-    if values.dtype == np.bool_:
-        return values
-    wrong = np.argwhere((values != 0) & (values != 1)) if values.dtype.kind in "iuf" else [()]
-    if len(wrong):
-        where = tuple(int(i) for i in wrong[0])
-        value = f" {values[where]} at {where}" if where else f" of type {values.dtype}"
-        raise DataError(
-            f"{name} must be Boolean or 0/1, and hold{value}. "
-            f"Predictions come first, labels second: are they swapped?"
-        )
-    return values.astype(np.bool_)
-
-
-def cut_dense(
-    dense_NC: NDArray[Any],
-    top_k: int,
-    place: Callable[[int], str],
-    kept_NC: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.uint32], NDArray[Any], NDArray[np.int64]]:
-    """Labels and confidences of the top_k of each row, and how many these are.
-
-    Equal confidences stand by rising label. Ranked as float32, or as float64 where the array is of
-    it; where `kept_NC` is given other entries are left out. `place` says where a row stands.
-    """
-    if dense_NC.dtype.kind != "f":
-        raise DataError(
-            f"confidences of type {dense_NC.dtype} are not floating-point numbers. "
-            f"Predictions come first, labels second: are they swapped?"
-        )
-    dtype = np.float64 if dense_NC.dtype.itemsize > 4 else np.float32
-    dense_NC = np.ascontiguousarray(dense_NC, dtype)
-    num_videos, num_classes = dense_NC.shape
-    k = min(check_top_k(top_k), num_classes)
-    length_N = np.full(num_videos, k, np.int64)
-    if kept_NC is not None:
-        _refuse_not_finite(dense_NC, place, ~np.isfinite(dense_NC).all(axis=1))
-        dense_NC = np.where(kept_NC, dense_NC, dtype(-np.inf))
-        np.minimum(length_N, np.count_nonzero(kept_NC, axis=1), out=length_N)
-    if k <= _MAX_INSERTED:
-        label_NK, confidence_NK = _cut_by_insertion(dense_NC, k, place, kept_NC is not None)
-    else:
-        if kept_NC is None:
-            _refuse_not_finite(dense_NC, place, ~np.isfinite(dense_NC).all(axis=1))
-        order_NK = np.argsort(-dense_NC, axis=1, kind="stable")[:, :k]
-        label_NK = order_NK.astype(np.uint32)
-        confidence_NK = np.take_along_axis(dense_NC, order_NK, axis=1)
-    return label_NK, confidence_NK, length_N
-
-
-def _cut_by_insertion(
-    dense_NC: NDArray[Any], k: int, place: Callable[[int], str], may_be_low: bool
-) -> tuple[NDArray[np.uint32], NDArray[Any]]:
-    """One pass over each row, in threads."""
-    from gapkit._kernels.top_k import top_k
-
-    label_NK = np.empty((len(dense_NC), k), np.uint32)
-    confidence_NK = np.empty((len(dense_NC), k), dense_NC.dtype)
-    if k == 0:
-        return label_NK, confidence_NK
-
-    def cut(rows: slice) -> None:
-        row = top_k(dense_NC[rows], may_be_low, label_NK[rows], confidence_NK[rows])
-        if row >= 0:
-            _refuse_not_finite(dense_NC, place, np.arange(len(dense_NC)) == rows.start + row)
-
-    in_threads(cut, row_slices(len(dense_NC), dense_NC.size))
-    return label_NK, confidence_NK
-
-
-def _refuse_not_finite(
-    dense_NC: NDArray[Any], place: Callable[[int], str], is_wrong_N: NDArray[np.bool_]
-) -> None:
-    for row in np.flatnonzero(is_wrong_N)[:1].tolist():
-        label = int(np.flatnonzero(~np.isfinite(dense_NC[row]))[0])
-        raise DataError(
-            f"{place(row)}: the confidence of label {label} is {dense_NC[row, label]}. "
-            f"Confidences must be finite numbers."
-        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from gapkit import _checks
+from gapkit import _checks, _dense
 from gapkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -166,16 +166,13 @@ class Predictions:
         >>> Predictions.from_dense([[0.1, 0.7, 0.2]], ["a"], top_k=2).labels
         array([[1, 2]], dtype=uint16)
         """
-        dense_NC = _checks.as_dense(confidences, "confidences")
-        if dense_NC.dtype.kind == "f":
-            with np.errstate(over="ignore"):  # the cut finds what is not finite
-                dense_NC = dense_NC.astype(np.float32, copy=False)
+        dense_NC = _dense.as_float32(_dense.as_confidences(confidences, "confidences"))
         id_column = (
             _checks.numbered_ids(len(dense_NC)) if ids is None else _checks.check_ids(ids).ids
         )
         if len(id_column) != len(dense_NC):
             raise DataError(f"{len(id_column)} ids but {len(dense_NC)} rows. Give each row its id.")
-        label_NK, confidence_NK, _ = _checks.cut_dense(
+        label_NK, confidence_NK, _ = _dense.cut_dense(
             dense_NC, top_k, lambda row: _checks.row_place(id_column, row)
         )
         return cls(id_column, label_NK, confidence_NK, num_classes=dense_NC.shape[1])
@@ -338,12 +335,12 @@ class Labels:
         >>> Labels.from_dense([[0, 1, 1]], ["a"]).values
         array([1, 2], dtype=uint32)
         """
-        true_NC = _checks.check_truth(_checks.as_dense(labels, "labels"), "labels")
-        row_P, label_P = np.nonzero(true_NC)
-        offsets = np.searchsorted(row_P, np.arange(len(true_NC) + 1))
+        (num_videos, num_classes), true_P = _dense.true_places(labels, "labels")
+        row_P, label_P = np.divmod(true_P, max(num_classes, 1))
+        offsets = np.searchsorted(row_P, np.arange(num_videos + 1))
         ragged = pa.LargeListArray.from_arrays(offsets, label_P)
-        id_column = _checks.numbered_ids(len(true_NC)) if ids is None else ids
-        return cls(id_column, ragged, num_classes=true_NC.shape[1])
+        id_column = _checks.numbered_ids(num_videos) if ids is None else ids
+        return cls(id_column, ragged, num_classes=num_classes)
 
     @property
     def ids(self) -> NDArray[np.object_]:

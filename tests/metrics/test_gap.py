@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gapkit import _dense
 from gapkit.errors import DataError, GapkitError
 from gapkit.metrics import gap, gap_from_hits
 from gapkit.predictions import Labels, Predictions
@@ -341,6 +342,58 @@ def test_torch_tensors_that_need_gradients_are_taken():
     torch = pytest.importorskip("torch")
     confidences = torch.tensor([[0.9, 0.8, 0.7]], requires_grad=True)
     assert gap(confidences, torch.tensor([[0, 1, 0]])) == 0.5
+
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """Torch tensors are taken as if they lay on a device."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(_dense, "is_on_device", lambda array: isinstance(array, torch.Tensor))
+    return torch
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("top_k", [1, 5, 29, 30, 99])
+def test_a_cut_on_the_device_is_the_one_in_memory(on_device, top_k, dtype):
+    generator = on_device.Generator().manual_seed(top_k)
+    confidences = on_device.rand(40, 30, generator=generator).mul(10).round() / 10  # many ties
+    confidences = confidences.to(getattr(on_device, dtype))
+    truth = on_device.rand(40, 30, generator=generator) < 0.1
+    in_memory = confidences.double().numpy()
+    for ties in TIES:
+        value = gap(confidences, truth, top_k=top_k, ties=ties)
+        expected = gap(in_memory, truth.numpy(), top_k=top_k, ties=ties)
+        assert value == pytest.approx(expected, rel=0, abs=EXACT)
+    table = Predictions.from_dense(confidences, top_k=top_k)
+    assert table == Predictions.from_dense(in_memory, top_k=top_k)
+    assert Labels.from_dense(truth.long()) == Labels.from_dense(truth.numpy())
+
+
+def test_only_k_columns_leave_the_device(on_device, monkeypatch):
+    moved = []
+    as_array = _dense.as_array
+    monkeypatch.setattr(
+        _dense, "as_array", lambda x, name: moved.append(x.shape) or as_array(x, name)
+    )
+    confidences = on_device.linspace(0, 1, 4000).reshape(20, 200)
+    confidences[7] = 0.5  # tied at the cut: the whole row is needed
+    gap(confidences, on_device.eye(20, 200), top_k=5)
+    assert sorted(moved) == [(1,), (1, 200), (20,), (20, 5), (20, 5)]
+
+
+@pytest.mark.parametrize(
+    ("confidences", "truth", "message"),
+    [
+        ([[0.1, 0.2], [0.3, float("nan")]], [[0, 1], [1, 0]], "row 1: the confidence of label 1"),
+        ([[0.1, 0.2]], [[0, 3]], r"labels must be Boolean or 0/1, and hold 3 at \(0, 1\)"),
+        ([[0, 1]], [[0, 1]], "confidences of type torch.int64"),
+        ([0.1, 0.2], [[0, 1]], r"predictions of shape \(2,\) must be \(num_videos"),
+        ([[0.1, 0.2]], [[0, 1], [0, 1]], r"shape \(1, 2\) and labels of shape \(2, 2\) do not fit"),
+    ],
+)
+def test_wrong_tensors_on_a_device_are_named(on_device, confidences, truth, message):
+    with pytest.raises(DataError, match=message):
+        gap(on_device.tensor(confidences), on_device.tensor(truth))
 
 
 @pytest.mark.gpu

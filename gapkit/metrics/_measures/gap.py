@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapkit import _checks
+from gapkit import _dense
 from gapkit.errors import DataError
 from gapkit.metrics._ranking.join import Ranking, rank
 from gapkit.metrics._ranking.ranges import sum_of_precision
@@ -130,8 +130,8 @@ def check_hits(
     confidences: ArrayLike, hits: ArrayLike
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
     """Predictions as two flat arrays: finite float32 or float64, and Boolean."""
-    confidence_N = _checks.as_array(confidences, "confidences")
-    hit_N = _checks.as_array(hits, "hits")
+    confidence_N = _dense.as_array(confidences, "confidences")
+    hit_N = _dense.as_array(hits, "hits")
     if confidence_N.shape != hit_N.shape:
         raise DataError(
             f"confidences of shape {confidence_N.shape} and hits of shape {hit_N.shape} do not "
@@ -140,7 +140,7 @@ def check_hits(
     if hit_N.size == 0:
         hit_N = hit_N.astype(np.bool_)
     confidence_N = check_confidences(confidence_N)
-    return confidence_N, np.ascontiguousarray(_checks.check_truth(hit_N, "hits")).reshape(-1)
+    return confidence_N, np.ascontiguousarray(_dense.check_truth(hit_N, "hits")).reshape(-1)
 
 
 def check_num_positives(num_positives: object) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapkit import _checks
+from gapkit import _dense
 from gapkit.errors import DataError, UsageError
 from gapkit.predictions import Labels
 
@@ -61,7 +61,7 @@ def label_propensities(
     if isinstance(labels, Labels):
         positives_C = np.bincount(labels.values, minlength=labels.num_classes or 0)
         return estimate_propensities(positives_C, len(labels), a, b)
-    true_NC = _checks.check_truth(_checks.as_dense(labels, "labels"), "labels")
+    true_NC = _dense.check_truth(_dense.as_dense(labels, "labels"), "labels")
     return estimate_propensities(np.count_nonzero(true_NC, axis=0), len(true_NC), a, b)
 
 
@@ -76,7 +76,7 @@ def estimate_propensities(
 
 def check_propensities(propensities: ArrayLike) -> NDArray[np.float64]:
     """A copy of the propensities, each above 0 and at most 1."""
-    given = _checks.as_array(propensities, "propensities")
+    given = _dense.as_array(propensities, "propensities")
     if given.ndim != 1 or given.dtype.kind not in "iuf":
         raise DataError(
             f"propensities of shape {given.shape} and type {given.dtype} do not fit. "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gapkit import _checks
+from gapkit import _checks, _dense
 from gapkit._threads import in_threads, row_slices
 from gapkit.errors import DataError
 from gapkit.predictions import Labels, Predictions
@@ -129,7 +129,7 @@ def _rank_tables(
             raise DataError("rated must be Labels where the labels are: the judged ones by id.")
         place_V = rated.index.find(labels.id_column)
         _check_true_is_rated(labels, rated, place_V)
-        is_rated_NK = _find(label_NK, length_N, place_V[truth_N], rated)
+        is_rated_NK = _find(label_NK, length_N, place_V[truth_N], rated.offsets, rated.values)
         label_NK, confidence_NK, length_N = _keep(is_rated_NK, label_NK, confidence_NK)
     kept = label_NK.shape[1] if top_k is None else min(top_k, label_NK.shape[1])
     label_NK, confidence_NK = label_NK[:, :kept], confidence_NK[:, :kept]
@@ -141,7 +141,7 @@ def _rank_tables(
     return Ranking(
         labels=label_NK,
         confidences=confidence_NK,
-        hits=_find(label_NK, length_N, truth_N, labels),
+        hits=_find(label_NK, length_N, truth_N, labels.offsets, labels.values),
         lengths=length_N,
         videos=truth_N,
         true_by_video=np.diff(labels.offsets),
@@ -152,9 +152,13 @@ def _rank_tables(
 
 
 def _find(
-    label_NK: NDArray[Any], length_N: NDArray[np.int64], row_N: NDArray[np.int64], table: Labels
+    label_NK: NDArray[Any],
+    length_N: NDArray[np.int64],
+    row_N: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    values: NDArray[np.uint32],
 ) -> NDArray[np.bool_]:
-    """Which predicted labels stand in each one's row of a table; none where the row is -1."""
+    """Which predicted labels stand in each one's row of ragged ones; none where the row is -1."""
     from gapkit._kernels.rows import mark_hits
 
     found_NK = np.zeros(label_NK.shape, np.bool_)
@@ -165,8 +169,8 @@ def _find(
             label_NK[rows],
             length_N[rows],
             row_N[rows],
-            table.offsets,
-            table.values,
+            offsets,
+            values,
             found_NK[rows],
         )
 
@@ -217,41 +221,40 @@ def _check_range(predictions: Predictions, num_classes: int) -> None:
 def _rank_dense(
     predictions: ArrayLike, labels: ArrayLike, top_k: int | None, rated: Any
 ) -> Ranking:
-    confidence_NC = _checks.as_dense(predictions, "predictions")
-    true_NC = _checks.as_dense(labels, "labels")
-    if confidence_NC.shape != true_NC.shape:
+    confidence_NC = _dense.as_confidences(predictions, "predictions")
+    (num_videos, num_classes), true_P = _dense.true_places(labels, "labels")
+    if tuple(confidence_NC.shape) != (num_videos, num_classes):
         raise DataError(
-            f"predictions of shape {confidence_NC.shape} and labels of shape {true_NC.shape} "
-            f"do not fit. Both must be (num_videos, num_classes)."
+            f"predictions of shape {tuple(confidence_NC.shape)} and labels of shape "
+            f"{(num_videos, num_classes)} do not fit. Both must be (num_videos, num_classes)."
         )
-    true_NC = _checks.check_truth(true_NC, "labels")
-    num_videos, num_classes = true_NC.shape
     rated_NC = None
     if rated is not None:
-        rated_NC = _checks.check_truth(_checks.as_dense(rated, "rated"), "rated")
-        if rated_NC.shape != true_NC.shape:
+        rated_NC = _dense.check_truth(_dense.as_dense(rated, "rated"), "rated")
+        if rated_NC.shape != (num_videos, num_classes):
             raise DataError(
-                f"rated of shape {rated_NC.shape} and labels of shape {true_NC.shape} do not fit."
+                f"rated of shape {rated_NC.shape} and labels of shape "
+                f"{(num_videos, num_classes)} do not fit."
             )
-        wrong = np.argwhere(true_NC & ~rated_NC)
+        wrong = true_P[~rated_NC.reshape(-1)[true_P]]
         if len(wrong):
-            row, label = (int(i) for i in wrong[0])
+            row, label = divmod(int(wrong[0]), num_classes)
             raise DataError(f"row {row}: label {label} is true and not rated. Rate every true one.")
-    label_NK, confidence_NK, length_N = _checks.cut_dense(
+    label_NK, confidence_NK, length_N = _dense.cut_dense(
         confidence_NC, top_k or num_classes, lambda row: f"row {row}", rated_NC
     )
-    hit_NK = np.take_along_axis(true_NC, label_NK.astype(np.int64), axis=1)
-    if rated_NC is not None:
-        hit_NK &= _checks.counted_entries(length_N, label_NK.shape[1])
-    row_P, true_P = np.divmod(np.flatnonzero(true_NC), max(num_classes, 1))
+    row_P, label_P = np.divmod(true_P, max(num_classes, 1))
+    true_by_video = np.bincount(row_P, minlength=num_videos)
+    offset_N = np.concatenate([[0], np.cumsum(true_by_video)])
+    video_N = np.arange(num_videos)
     return Ranking(
         labels=label_NK,
         confidences=confidence_NK,
-        hits=hit_NK,
+        hits=_find(label_NK, length_N, video_N, offset_N, label_P.astype(np.uint32)),
         lengths=length_N,
-        videos=np.arange(num_videos),
-        true_by_video=np.bincount(row_P, minlength=num_videos),
-        true_labels=true_P,
-        positives_by_label=np.bincount(true_P, minlength=num_classes),
+        videos=video_N,
+        true_by_video=true_by_video,
+        true_labels=label_P,
+        positives_by_label=np.bincount(label_P, minlength=num_classes),
         ignored=0,
     )
