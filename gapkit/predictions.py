@@ -194,8 +194,8 @@ class Predictions:
         k = max(part.top_k for part in parts)
         return cls(
             pa.concat_arrays([part.id_column for part in parts]),
-            np.concatenate([_widen(part.labels, k) for part in parts]),
-            np.concatenate([_widen(part.confidences, k) for part in parts]),
+            np.concatenate([widen(part.labels, k) for part in parts]),
+            np.concatenate([widen(part.confidences, k) for part in parts]),
             np.concatenate([part.lengths for part in parts]),
             num_classes=next(iter(known), None),
             provenance=parts[0].provenance,
@@ -238,7 +238,8 @@ class Predictions:
         )
 
 
-def _widen(values_NK: NDArray[Any], k: int) -> NDArray[Any]:
+def widen(values_NK: NDArray[Any], k: int) -> NDArray[Any]:
+    """The rows with zeros behind, up to k entries."""
     return np.pad(values_NK, ((0, 0), (0, k - values_NK.shape[1])))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from gapkit import _checks
 from gapkit.errors import DataError
-from gapkit.predictions import Labels, Predictions
+from gapkit.predictions import Labels, Predictions, widen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,33 +52,77 @@ def predictions_to_batch(predictions: Predictions, schema: pa.Schema) -> pa.Reco
     return pa.RecordBatch.from_arrays([predictions.id_column, *columns], schema=schema)
 
 
-def table_to_predictions(table: pa.Table) -> Predictions:
-    """A submission from its columns; list types of any engine, rows of any length."""
-    _check_columns(table.schema, ("id", "labels", "confidences"), "a submission")
-    about = read_metadata(table.schema)
-    labels, label_offsets = _checks.flatten_ragged(table["labels"])
-    confidences, offsets = _checks.flatten_ragged(table["confidences"], "confidence")
-    uneven = np.flatnonzero(np.diff(offsets) != np.diff(label_offsets))
-    if uneven.size:
-        row = int(uneven[0])
-        raise DataError(
-            f"{_checks.row_place(table['id'], row)}: {np.diff(label_offsets)[row]} labels "
-            f"but {np.diff(offsets)[row]} confidences. Give each label its confidence."
-        )
-    lengths = np.diff(offsets)
+def batches_to_predictions(
+    schema: pa.Schema, num_rows: int, batches: Iterable[pa.RecordBatch], first_row: int = 0
+) -> Predictions:
+    """A submission from so many rows; list types of any engine, rows of any length.
+
+    Errors count the rows from `first_row`. Each batch goes straight to its place in the arrays.
+    """
+    _check_columns(schema, ("id", "labels", "confidences"), "a submission")
+    about = read_metadata(schema)
+    ids: list[pa.Array] = []
+    length_N = np.zeros(num_rows, np.int64)
+    label_NK, confidence_NK = (
+        np.zeros((num_rows, 0), _entry_dtype(schema.field(name).type))
+        for name in ("labels", "confidences")
+    )
+    start = 0
+    for batch in batches:
+        rows = slice(start, start + len(batch))
+        labels, confidences, length_N[rows] = _flatten_rows(batch, first_row + start)
+        k = int(length_N[rows].max(initial=0))
+        if k > label_NK.shape[1]:
+            label_NK, confidence_NK = widen(label_NK, k), widen(confidence_NK, k)
+        _place_rows(labels, length_N[rows], label_NK[rows])
+        _place_rows(confidences, length_N[rows], confidence_NK[rows])
+        ids.append(batch["id"])
+        start += len(batch)
     provenance = {
         key: value for key, value in about.items() if key not in ("version", "top_k", "num_classes")
     }
-    ids = table["id"]
-    del table  # what it held is in arrays now
     return Predictions(
-        ids,
-        _to_rows(labels, lengths),
-        _to_rows(confidences, lengths),
-        lengths,
+        pa.chunked_array(ids, schema.field("id").type),
+        label_NK,
+        confidence_NK,
+        length_N,
         num_classes=about.get("num_classes"),
         provenance=provenance,
     )
+
+
+def _entry_dtype(kind: pa.DataType) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = np.dtype(kind.value_type.to_pandas_dtype())
+    return dtype
+
+
+def _flatten_rows(
+    batch: pa.RecordBatch, first_row: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """Labels and confidences, one row after another, and how many each row has."""
+    labels, label_offsets = _checks.flatten_ragged(batch["labels"], first_row=first_row)
+    confidences, offsets = _checks.flatten_ragged(
+        batch["confidences"], "confidence", first_row=first_row
+    )
+    length_N = np.diff(offsets)
+    label_length_N = np.diff(label_offsets)
+    uneven = np.flatnonzero(length_N != label_length_N)
+    if uneven.size:
+        row = int(uneven[0])
+        raise DataError(
+            f"row {first_row + row} (id {batch['id'][row].as_py()!r}): {label_length_N[row]} "
+            f"labels but {length_N[row]} confidences. Give each label its confidence."
+        )
+    return labels, confidences, length_N
+
+
+def _place_rows(values: NDArray[Any], length_N: NDArray[np.int64], row_NK: NDArray[Any]) -> None:
+    """Put ragged values to the left of rows that are zero."""
+    k = row_NK.shape[1]
+    if (length_N == k).all():
+        row_NK[:] = values.reshape(row_NK.shape)
+    else:
+        row_NK[_checks.counted_entries(length_N, k)] = values
 
 
 def labels_to_table(labels: Labels) -> pa.Table:
@@ -147,13 +192,3 @@ def _check_columns(schema: pa.Schema, names: tuple[str, ...], what: str) -> None
         kind = schema.field(name).type
         if not _checks.is_list_type(kind):
             raise DataError(f"column {name!r} is {kind} and must be a list a video.")
-
-
-def _to_rows(values: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[Any]:
-    """Ragged values as (N, k), zero past each row's length; no copy where all are of one length."""
-    k = int(lengths.max(initial=0))
-    if (lengths == k).all():
-        return values.reshape(len(lengths), k)
-    rows_NK = np.zeros((len(lengths), k), values.dtype)
-    rows_NK[_checks.counted_entries(lengths, k)] = values
-    return rows_NK

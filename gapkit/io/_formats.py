@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ SUBMISSION_SUFFIXES = {
 }
 
 
-_ROWS_PER_BATCH = 1 << 16
+ROWS_PER_BATCH = 1 << 14
 
 
 @contextmanager
@@ -99,37 +100,55 @@ def open_text(path: Path, kind: str) -> pa.NativeFile:
     return pa.input_stream(str(path), compression="gzip" if kind == "csv.gz" else None)
 
 
-def read_arrow_table(path: Path, kind: str) -> pa.Table:
-    """The table of a Parquet or Arrow IPC file, found whole: offsets, UTF-8, page checksums."""
-    tables = list(scan_arrow_tables(path, kind, _ROWS_PER_BATCH))
-    pa.default_memory_pool().release_unused()  # a quarter of a gigabyte after a large file
-    return pa.concat_tables(tables)
+@dataclass(frozen=True)
+class Batches:
+    """The rows of a file, some at a time."""
+
+    schema: pa.Schema
+    num_rows: int
+    batches: Iterable[pa.RecordBatch]
+
+    @classmethod
+    def of_table(cls, table: pa.Table, rows_per_batch: int = ROWS_PER_BATCH) -> Batches:
+        """Those of a table that is there whole."""
+        return cls(table.schema, len(table), table.to_batches(max_chunksize=rows_per_batch))
+
+    def to_table(self) -> pa.Table:
+        """All of them."""
+        return pa.Table.from_batches(list(self.batches), schema=self.schema)
 
 
-def scan_arrow_tables(path: Path, kind: str, num_rows: int) -> Iterator[pa.Table]:
-    """The same in tables of so many rows, at least one table."""
-    if kind != "parquet":
+@contextmanager
+def open_batches(path: Path, kind: str, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Batches]:
+    """The rows of a Parquet or Arrow IPC file, found whole: offsets, UTF-8, page checksums."""
+    if kind == "arrow":
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         table.validate(full=True)
-        for start in range(0, max(len(table), 1), num_rows):
-            yield table.slice(start, num_rows)
+        yield Batches.of_table(table, rows_per_batch)
         return
-    # pq.read_table would import pyarrow.dataset first, 0.04 s; reading a file of 14 million
-    # predictions at once, or whole chunks of it ahead, takes 250 MB more and is not faster.
+    # pq.read_table would import pyarrow.dataset first, 0.04 s; reading ahead, or a file of 14
+    # million predictions at once, takes 250 to 400 MB more and is slower (bench/README.md).
     with pq.ParquetFile(
         path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20
     ) as file:
-        schema = file.schema_arrow
-        num_read = 0
-        for batch in file.iter_batches(batch_size=num_rows):
-            table = pa.Table.from_batches([batch], schema=schema)
-            table.validate(full=True)
-            num_read += len(table)
-            yield table
-        if num_read == 0:
-            yield schema.empty_table()
-        if num_read != file.metadata.num_rows:
-            raise DataError(
-                f"damaged: {num_read:,} of {file.metadata.num_rows:,} rows can be read. "
-                f"Write or copy it anew."
-            )
+        about = file.metadata
+        in_groups = sum(about.row_group(i).num_rows for i in range(about.num_row_groups))
+        if in_groups != about.num_rows:
+            raise _damaged(in_groups, about.num_rows)
+        yield Batches(file.schema_arrow, about.num_rows, _parquet_batches(file, rows_per_batch))
+
+
+def _parquet_batches(file: pq.ParquetFile, rows_per_batch: int) -> Iterator[pa.RecordBatch]:
+    num_read = 0
+    for batch in file.iter_batches(batch_size=rows_per_batch):
+        batch.validate(full=True)
+        num_read += len(batch)
+        yield batch
+    if num_read != file.metadata.num_rows:
+        raise _damaged(num_read, file.metadata.num_rows)
+
+
+def _damaged(num_read: int, num_rows: int) -> DataError:
+    return DataError(
+        f"damaged: {num_read:,} of {num_rows:,} rows can be read. Write or copy it anew."
+    )

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from gapkit.io._atomic import replacing_file
 from gapkit.io._columns import labels_to_table, table_to_labels
 from gapkit.io._csv import read_label_lists
-from gapkit.io._formats import detect_format, open_text, read_arrow_table, reading
+from gapkit.io._formats import detect_format, open_batches, open_text, reading
 from gapkit.predictions import Labels
 
 
@@ -30,7 +30,8 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         if kind in ("csv", "csv.gz"):
             with open_text(path, kind) as source:
                 return table_to_labels(read_label_lists(source))
-        return table_to_labels(read_arrow_table(path, kind))
+        with open_batches(path, kind) as rows:
+            return table_to_labels(rows.to_table())
 
 
 def write_labels(path: str | os.PathLike[str], labels: Labels) -> None:

@@ -13,18 +13,19 @@ import pyarrow.parquet as pq
 
 from gapkit.io._atomic import replacing_file
 from gapkit.io._columns import (
+    batches_to_predictions,
     predictions_to_batch,
     submission_schema,
-    table_to_predictions,
 )
 from gapkit.io._csv import KaggleWriter, read_kaggle
 from gapkit.io._formats import (
+    ROWS_PER_BATCH,
+    Batches,
     detect_format,
     format_of_suffix,
+    open_batches,
     open_text,
-    read_arrow_table,
     reading,
-    scan_arrow_tables,
 )
 from gapkit.predictions import Predictions
 
@@ -52,8 +53,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
         twice, a label twice or out of range). The message names file, row and id.
     """
     path = Path(path)
-    with reading(path):
-        return table_to_predictions(_read_table(path, detect_format(path)))
+    with reading(path), _open_batches(path) as rows:
+        return batches_to_predictions(rows.schema, rows.num_rows, rows.batches)
 
 
 def scan_predictions(
@@ -77,21 +78,25 @@ def scan_predictions(
         As `read_predictions` does.
     """
     path = Path(path)
-    with reading(path):
-        kind = detect_format(path)
-        if kind in ("csv", "csv.gz"):
-            tables = iter([_read_table(path, kind)])
-        else:
-            tables = scan_arrow_tables(path, kind, rows_per_block)
-        for table in tables:
-            yield table_to_predictions(table)
+    with reading(path), _open_batches(path, rows_per_block) as rows:
+        start = 0
+        for batch in rows.batches:
+            yield batches_to_predictions(rows.schema, len(batch), [batch], start)
+            start += len(batch)
+        if start == 0:
+            yield batches_to_predictions(rows.schema, 0, [])
 
 
-def _read_table(path: Path, kind: str) -> pa.Table:
-    if kind in ("csv", "csv.gz"):
-        with open_text(path, kind) as source:
-            return read_kaggle(source)
-    return read_arrow_table(path, kind)
+@contextmanager
+def _open_batches(path: Path, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Batches]:
+    kind = detect_format(path)
+    if kind not in ("csv", "csv.gz"):
+        with open_batches(path, kind, rows_per_batch) as batches:
+            yield batches
+        return
+    with open_text(path, kind) as source:
+        table = read_kaggle(source)
+    yield Batches.of_table(table, rows_per_batch)
 
 
 def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
