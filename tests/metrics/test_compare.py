@@ -234,7 +234,7 @@ def test_settings_and_files_are_checked():
         compare("f1", a, b, truth)
     with pytest.raises(UsageError, match="'k'"):
         compare("gap", a, b, truth, k=3)
-    with pytest.raises(DataError, match=r"\(59, 5\)"):
+    with pytest.raises(DataError, match=r"^b: .*\(59, 5\)"):
         compare_gap(a, b[1:], truth)
 
 

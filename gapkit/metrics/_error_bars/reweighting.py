@@ -8,12 +8,13 @@ Shape letters: N predictions, V videos, R rows, P positives, C rankings, G tied 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from gapkit.errors import DataError
 from gapkit.metrics._measures.by_label import mean_by_label
 from gapkit.metrics._measures.gap import gap_of_ranking
 from gapkit.metrics._measures.video_mean import (
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from gapkit.predictions import Labels, Predictions
 
     Weights = NDArray[np.uint8]  # no video is drawn 256 times: the odds are 1 to 10**500
+
+Result = TypeVar("Result")
 
 _POOLED_SETTINGS = {"top_k": 20, "ties": "expected"}
 
@@ -66,13 +69,13 @@ def reweigh(
     rated = settings.pop("rated", None)
     if name in VIDEO_METRICS:
         settings = check_settings(name, settings)
-        ratios = [measure_videos(name, file, labels, rated, settings) for file in files]
+        ratios = _each(files, lambda file: measure_videos(name, file, labels, rated, settings))
         values = [divide_sums(exact_sum(above), exact_sum(below)) for above, below in ratios]
         return values, [_ratio_of_sums(pooled) for pooled in _alone_and_pooled(ratios)]
     check_setting_names(name, settings, _POOLED_SETTINGS)
     settings = {**_POOLED_SETTINGS, **settings}
     ties = ties_code(settings["ties"])
-    rankings = [rank(file, labels, settings["top_k"], rated) for file in files]
+    rankings = _each(files, lambda file: rank(file, labels, settings["top_k"], rated))
     if name == "gap":
         values = [gap_of_ranking(ranking, ties) for ranking in rankings]
         return values, [_pooled_precision(pooled, ties) for pooled in _alone_and_pooled(rankings)]
@@ -81,6 +84,17 @@ def reweigh(
         for ranking in rankings
     ]
     return values, [_precision_by_label(pooled, ties) for pooled in _alone_and_pooled(rankings)]
+
+
+def _each(files: Sequence[Any], measure: Callable[[Any], Result]) -> list[Result]:
+    """Of each file; of two, errors say which is wrong."""
+    results = []
+    for name, file in zip("ab", files, strict=False):
+        try:
+            results.append(measure(file))
+        except DataError as error:
+            raise DataError(f"{name}: {error}" if len(files) > 1 else str(error)) from None
+    return results
 
 
 def _alone_and_pooled(files: list[Any]) -> list[list[Any]]:
