@@ -44,8 +44,8 @@ def check_num_classes(num_classes: int | None) -> int | None:
     return int(num_classes)
 
 
-def check_ids(ids: Sequence[str] | pa.Array) -> IdIndex:
-    """The ids as one Arrow array of strings, each once, and where each stands."""
+def as_strings(ids: Sequence[str] | pa.Array) -> pa.StringArray:
+    """Ids as one Arrow array of strings, none missing."""
     if isinstance(ids, pa.ChunkedArray):
         ids = ids.combine_chunks()
     if isinstance(ids, pa.Array):
@@ -64,12 +64,17 @@ def check_ids(ids: Sequence[str] | pa.Array) -> IdIndex:
     if ids.null_count:
         row = _first_null(ids)
         raise DataError(f"row {row}: its id is missing. Give each row its id.")
-    index = IdIndex(ids)
+    return ids
+
+
+def check_ids(ids: Sequence[str] | pa.Array) -> IdIndex:
+    """The ids as one Arrow array of strings, each once, and where each stands."""
+    index = IdIndex(as_strings(ids))
     duplicate = index.first_duplicate()
     if duplicate is not None:
         row, before = duplicate
         raise DataError(
-            f"row {row}: id {ids[row].as_py()!r} stands in row {before} already. "
+            f"row {row}: id {index.ids[row].as_py()!r} stands in row {before} already. "
             f"Keep one row a video."
         )
     return index

@@ -49,6 +49,15 @@ class IdIndex:
         return row_M
 
 
+def group_ids(ids: pa.StringArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each entry's video, (N,), and each video's first entry, (G,), in the order of these."""
+    from gapkit._kernels.long import number_ids
+
+    number_N, first_N = np.empty(len(ids), np.int64), np.empty(len(ids), np.int64)
+    count = number_ids(*_buffers(ids), number_N, first_N)
+    return number_N, first_N[:count].copy()
+
+
 def _buffers(ids: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Where each id begins, and the bytes of all."""
     _, offsets, data = ids.buffers()

@@ -11,6 +11,11 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from hypothesis import settings
+
+# A kernel is compiled when it is first called: an example that takes long says nothing.
+settings.register_profile("gapkit", deadline=None)
+settings.load_profile("gapkit")
 
 # Two torch processes that contend for two cores become twenty times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

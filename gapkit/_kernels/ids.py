@@ -19,7 +19,7 @@ _HIGH = np.uint64(32)
 
 
 @numba.njit(nogil=True)
-def _hash(byte_B, start, stop):
+def hash_id(byte_B, start, stop):
     """FNV-1a of 32 bits, folded so that the low bits know of all."""
     value = np.uint64(2166136261)
     for i in range(start, stop):
@@ -28,7 +28,7 @@ def _hash(byte_B, start, stop):
 
 
 @numba.njit(nogil=True)
-def _are_equal(a_B, a_start, a_stop, b_B, b_start, b_stop):
+def are_equal(a_B, a_start, a_stop, b_B, b_start, b_stop):
     if a_stop - a_start != b_stop - b_start:
         return False
     for i in range(a_stop - a_start):  # noqa: SIM110
@@ -43,7 +43,7 @@ def _hash_batch(offset_N, byte_B, first, slot_S, hash_I, slot_I):
     count = min(_BATCH, offset_N.size - 1 - first)
     mask = np.uint64(slot_S.size - 1)
     for i in range(count):
-        hash_I[i] = _hash(byte_B, offset_N[first + i], offset_N[first + i + 1])
+        hash_I[i] = hash_id(byte_B, offset_N[first + i], offset_N[first + i + 1])
     for i in range(count):
         slot_I[i] = slot_S[hash_I[i] & mask]
     return count
@@ -65,7 +65,7 @@ def build_table(offset_N, byte_B, slot_S):
             while slot_S[place] > 0:
                 if slot_S[place] >> _HIGH == hash_I[i]:
                     other = np.int64(slot_S[place] & _LOW) - 1
-                    if _are_equal(
+                    if are_equal(
                         byte_B,
                         offset_N[n],
                         offset_N[n + 1],
@@ -86,7 +86,7 @@ def _find_one(offset_N, byte_B, slot_S, hashed, wanted_B, start, stop):
     while slot_S[place] > 0:
         if slot_S[place] >> _HIGH == hashed:
             row = np.int64(slot_S[place] & _LOW) - 1
-            if _are_equal(wanted_B, start, stop, byte_B, offset_N[row], offset_N[row + 1]):
+            if are_equal(wanted_B, start, stop, byte_B, offset_N[row], offset_N[row + 1]):
                 return row
         place = (place + _ONE) & mask
     return -1
@@ -124,7 +124,7 @@ def find(offset_N, byte_B, slot_S, wanted_offset_M, wanted_B, row_M):
             m = first + i
             start, stop = wanted_offset_M[m], wanted_offset_M[m + 1]
             row = np.int64(slot_I[i] & _LOW) - 1
-            if row >= 0 and not _are_equal(
+            if row >= 0 and not are_equal(
                 wanted_B, start, stop, byte_B, start_I[i], stop_I[i]
             ):  # another id of the same hash
                 row = _find_one(offset_N, byte_B, slot_S, hash_I[i], wanted_B, start, stop)

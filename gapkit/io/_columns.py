@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from gapkit import _checks
 from gapkit.errors import DataError
-from gapkit.predictions import Labels, Predictions, widen
+from gapkit.predictions import Labels, Predictions
+from gapkit.predictions._rows import to_lists, widen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,19 +38,14 @@ def submission_schema(num_classes: int | None, top_k: int, provenance: dict[str,
 
 def predictions_to_batch(predictions: Predictions, schema: pa.Schema) -> pa.RecordBatch:
     """The rows of a table as a record batch of the schema."""
-    k = predictions.top_k
-    offsets = np.zeros(len(predictions) + 1, np.int32)
-    np.cumsum(predictions.lengths, out=offsets[1:])
-    columns = []
-    for field, values_NK in (
-        (schema.field("labels"), predictions.labels),
-        (schema.field("confidences"), predictions.confidences),
-    ):
-        counted_NK = _checks.counted_entries(predictions.lengths, k)
-        flat = values_NK.reshape(-1) if counted_NK.all() else values_NK[counted_NK]
-        values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype(), copy=False))
-        columns.append(pa.ListArray.from_arrays(offsets, values, type=field.type))
-    return pa.RecordBatch.from_arrays([predictions.id_column, *columns], schema=schema)
+    lists = [
+        to_lists(rows_NK, predictions.lengths, schema.field(name).type.value_type)
+        for name, rows_NK in (
+            ("labels", predictions.labels),
+            ("confidences", predictions.confidences),
+        )
+    ]
+    return pa.RecordBatch.from_arrays([predictions.id_column, *lists], schema=schema)
 
 
 def batches_to_predictions(
@@ -78,17 +74,20 @@ def batches_to_predictions(
         _place_rows(confidences, length_N[rows], confidence_NK[rows])
         ids.append(batch["id"])
         start += len(batch)
-    provenance = {
-        key: value for key, value in about.items() if key not in ("version", "top_k", "num_classes")
-    }
     return Predictions(
         pa.chunked_array(ids, schema.field("id").type),
         label_NK,
         confidence_NK,
         length_N,
         num_classes=about.get("num_classes"),
-        provenance=provenance,
+        provenance=provenance_of(about),
     )
+
+
+def provenance_of(about: dict[str, Any]) -> dict[str, Any]:
+    """What made a table, from a file's metadata."""
+    own = ("version", "top_k", "num_classes")
+    return {key: value for key, value in about.items() if key not in own}
 
 
 def _entry_dtype(kind: pa.DataType) -> np.dtype[Any]:
@@ -127,15 +126,10 @@ def _place_rows(values: NDArray[Any], length_N: NDArray[np.int64], row_NK: NDArr
 
 def labels_to_table(labels: Labels) -> pa.Table:
     """Ids and lists of true labels, with num_classes and names as metadata."""
-    dtype = _checks.label_dtype(labels.num_classes or 2**24)
-    ragged = pa.ListArray.from_arrays(
-        labels.offsets.astype(np.int32), pa.array(labels.values.astype(dtype))
-    )
     about: dict[str, Any] = {"version": VERSION, "num_classes": labels.num_classes}
     if labels.label_names is not None:
         about["label_names"] = labels.label_names
-    table = pa.table({"id": labels.id_column, "labels": ragged})
-    return table.replace_schema_metadata({METADATA_KEY: json.dumps(about)})
+    return labels.to_arrow().replace_schema_metadata({METADATA_KEY: json.dumps(about)})
 
 
 def table_to_labels(table: pa.Table) -> Labels:

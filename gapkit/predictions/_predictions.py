@@ -1,4 +1,4 @@
-"""The two tables of gapkit: sparse top-k predictions, and the true labels."""
+"""Sparse top-k predictions: the most confident labels of each video."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from gapkit import _checks, _dense
+from gapkit._ids import IdIndex
 from gapkit.errors import DataError
+from gapkit.predictions._rows import LongTable, find_rows, to_lists, widen
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import ArrayLike, NDArray
-
-__all__ = ["Labels", "Predictions"]
 
 
 class Predictions:
@@ -201,6 +202,165 @@ class Predictions:
             provenance=parts[0].provenance,
         )
 
+    @classmethod
+    def from_long(cls, table: Any, *, num_classes: int | None = None) -> Predictions:
+        """Return predictions from a table of one prediction a row: `id`, `label`, `confidence`.
+
+        Videos stand in the order in which the table first names them.
+
+        Parameters
+        ----------
+        table : polars or pandas DataFrame, Arrow table, or anything with `__arrow_c_stream__`
+            Rows in any order.
+        num_classes : int, optional
+            Number of labels of the problem.
+
+        Raises
+        ------
+        DataError
+            A column or a value is missing, or what `Predictions` refuses.
+
+        Examples
+        --------
+        >>> table = {"id": ["a", "b", "a"], "label": [3, 0, 1], "confidence": [0.2, 0.5, 0.9]}
+        >>> Predictions.from_long(pa.table(table)).to_dict()
+        {'a': {1: 0.8999999761581421, 3: 0.20000000298023224}, 'b': {0: 0.5}}
+        """
+        long = LongTable(table, ("id", "label", "confidence"))
+        return cls(
+            long.ids,
+            long.rows("label"),
+            long.rows("confidence"),
+            long.lengths,
+            num_classes=num_classes,
+        )
+
+    @classmethod
+    def from_dict(
+        cls, rows: Mapping[str, Mapping[int, float]], *, num_classes: int | None = None
+    ) -> Predictions:
+        """Return predictions from {id: {label: confidence}}; a row may be empty.
+
+        Raises
+        ------
+        DataError
+            What `Predictions` refuses.
+
+        Examples
+        --------
+        >>> Predictions.from_dict({"a": {3: 0.25, 1: 0.5}, "b": {}}).labels
+        array([[1, 3],
+               [0, 0]], dtype=uint16)
+        """
+        length_N = np.array([len(row) for row in rows.values()], np.int64)
+        counted_NK = _checks.counted_entries(length_N, int(length_N.max(initial=0)))
+        label_NK = np.zeros(counted_NK.shape, np.int64)
+        confidence_NK = np.zeros(counted_NK.shape)
+        label_NK[counted_NK] = [label for row in rows.values() for label in row]
+        confidence_NK[counted_NK] = [value for row in rows.values() for value in row.values()]
+        return cls(list(rows), label_NK, confidence_NK, length_N, num_classes=num_classes)
+
+    def to_dict(self) -> dict[str, dict[int, float]]:
+        """Return {id: {label: confidence}}, labels by falling confidence."""
+        return {
+            id_: dict(zip(labels[:length].tolist(), confidences[:length].tolist(), strict=True))
+            for id_, labels, confidences, length in zip(
+                self.id_column.to_pylist(), self.labels, self.confidences, self.lengths, strict=True
+            )
+        }
+
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table of `id`, `labels`, `confidences`: a list a video."""
+        columns = [to_lists(rows, self.lengths) for rows in (self.labels, self.confidences)]
+        return pa.table([self.id_column, *columns], names=["id", "labels", "confidences"])
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a polars DataFrame of `id`, `labels`, `confidences`: a list a video."""
+        import polars as pl
+
+        return pl.DataFrame(self.to_arrow())
+
+    def to_long(self) -> pa.Table:
+        """Return an Arrow table of `id`, `label`, `confidence`: a prediction a row."""
+        counted_NK = _checks.counted_entries(self.lengths, self.top_k)
+        row_E = np.repeat(np.arange(len(self)), self.lengths)
+        return pa.table(
+            {
+                "id": self.id_column.take(pa.array(row_E)),
+                "label": self.labels[counted_NK],
+                "confidence": self.confidences[counted_NK],
+            }
+        )
+
+    def to_dense(self, num_classes: int | None = None) -> NDArray[np.float32]:
+        """Return (N, num_classes) float32, 0 where nothing is predicted.
+
+        Parameters
+        ----------
+        num_classes : int, optional
+            The table's by default, or where it does not know it the largest label plus 1.
+
+        Raises
+        ------
+        DataError
+            A label is out of range.
+
+        Examples
+        --------
+        >>> Predictions(["a"], [[2, 0]], [[0.75, 0.5]]).to_dense(4)
+        array([[0.5 , 0.  , 0.75, 0.  ]], dtype=float32)
+        """
+        k = self.top_k
+        counted_NK = _checks.counted_entries(self.lengths, k)
+        label_E = self.labels[counted_NK]
+        row_E = np.repeat(np.arange(len(self)), self.lengths)
+        bound = _checks.check_labels(
+            label_E, num_classes or self.num_classes, lambda place: self._place(int(row_E[place]))
+        )
+        dense_NC = np.zeros((len(self), bound), np.float32)
+        dense_NC[row_E, label_E] = self.confidences[counted_NK]
+        return dense_NC
+
+    def select(self, ids: Sequence[str] | pa.Array) -> Predictions:
+        """Return the rows of the given ids, in their order.
+
+        Raises
+        ------
+        DataError
+            An id is not in the table, or is given twice.
+
+        Examples
+        --------
+        >>> Predictions(["a", "b"], [[1], [2]], [[0.5], [0.25]]).select(["b"]).labels
+        array([[2]], dtype=uint16)
+        """
+        row_M = find_rows(IdIndex(self.id_column), ids)
+        return self._with(self.id_column.take(pa.array(row_M)), row_M)
+
+    def top(self, k: int) -> Predictions:
+        """Return the k most confident labels of each row; no copy of the arrays.
+
+        Examples
+        --------
+        >>> Predictions(["a"], [[3, 1]], [[0.2, 0.9]]).top(1).labels
+        array([[1]], dtype=uint16)
+        """
+        k = _checks.check_top_k(k, "k")
+        if k >= self.top_k:
+            return self
+        return self._with(self.id_column, (slice(None), slice(k)), np.minimum(self.lengths, k))
+
+    def _with(
+        self, ids: pa.StringArray, entries: Any, lengths: NDArray[np.int64] | None = None
+    ) -> Predictions:
+        """A part of the table, which is known to be fine."""
+        part = Predictions.__new__(Predictions)
+        part.id_column = ids
+        part.labels, part.confidences = self.labels[entries], self.confidences[entries]
+        part.lengths = self.lengths[entries] if lengths is None else lengths
+        part.num_classes, part.provenance = self.num_classes, self.provenance
+        return part
+
     @property
     def ids(self) -> NDArray[np.object_]:
         """Video ids as Python strings, (N,); `id_column` holds them as Arrow does."""
@@ -234,173 +394,5 @@ class Predictions:
     def __repr__(self) -> str:
         return (
             f"Predictions(num_videos={len(self)}, top_k={self.top_k}, "
-            f"num_classes={self.num_classes})"
-        )
-
-
-def widen(values_NK: NDArray[Any], k: int) -> NDArray[Any]:
-    """The rows with zeros behind, up to k entries."""
-    return np.pad(values_NK, ((0, 0), (0, k - values_NK.shape[1])))
-
-
-class Labels:
-    """The true labels of each video: a ragged table of N videos.
-
-    Parameters
-    ----------
-    ids : (N,) sequence of str
-        Video ids, each once.
-    labels : (N,) sequence of sequences of int
-        True labels of each video, each once, in [0, num_classes); may be empty. An Arrow list
-        array is read without a detour through Python.
-    num_classes : int, optional
-        Number of labels of the problem; None where it is not known.
-    label_names : sequence of str, optional
-        A name for each of the num_classes labels.
-
-    Attributes
-    ----------
-    values : (P,) uint32
-        All true labels, one video after another.
-    offsets : (N + 1,) int64
-        Where each video's labels begin in `values`.
-
-    Raises
-    ------
-    DataError
-        An id stands twice, or a label is out of range or stands twice in its row.
-
-    Examples
-    --------
-    >>> Labels(["a", "b"], [[3, 1], []], num_classes=4)
-    Labels(num_videos=2, num_positives=2, num_classes=4)
-    """
-
-    def __init__(
-        self,
-        ids: Sequence[str] | pa.Array,
-        labels: Sequence[ArrayLike] | pa.Array,
-        *,
-        num_classes: int | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        from gapkit._kernels.rows import first_label_twice
-
-        self.index = _checks.check_ids(ids)
-        self.id_column = self.index.ids
-        values, self.offsets = _checks.flatten_ragged(labels)
-        if len(self.offsets) - 1 != len(self.id_column):
-            raise DataError(
-                f"{len(self.id_column)} ids but {len(self.offsets) - 1} rows of labels. "
-                f"Give each row its id."
-            )
-        self.num_classes = _checks.check_num_classes(num_classes)
-        if label_names is not None and len(label_names) != num_classes:
-            raise DataError(
-                f"{len(label_names)} label names for num_classes={num_classes}. "
-                f"Give each label one name."
-            )
-        self.label_names = None if label_names is None else list(label_names)
-        bound = _checks.check_labels(values, self.num_classes, self._place_of)
-        self.values: NDArray[np.uint32] = values.astype(np.uint32)
-        twice = first_label_twice(self.offsets, self.values, bound)
-        if twice >= 0:
-            raise DataError(
-                f"{self._place_of(twice)}: label {values[twice]} stands twice. Keep it once."
-            )
-
-    def _place(self, row: int) -> str:
-        return _checks.row_place(self.id_column, row)
-
-    def _place_of(self, position: int) -> str:
-        return self._place(int(np.searchsorted(self.offsets, position, side="right")) - 1)
-
-    @classmethod
-    def from_dense(cls, labels: ArrayLike, ids: Sequence[str] | pa.Array | None = None) -> Labels:
-        """Return the true labels of a dense Boolean (or 0/1) array.
-
-        Parameters
-        ----------
-        labels : (N, num_classes) array
-            Boolean, or numbers that are all 0 or 1.
-        ids : (N,) sequence of str, optional
-            '0', '1', ... by default.
-
-        Raises
-        ------
-        DataError
-            A value is neither 0 nor 1 (are the arguments swapped?).
-
-        Examples
-        --------
-        >>> Labels.from_dense([[0, 1, 1]], ["a"]).values
-        array([1, 2], dtype=uint32)
-        """
-        (num_videos, num_classes), true_P = _dense.true_places(labels, "labels")
-        row_P, label_P = np.divmod(true_P, max(num_classes, 1))
-        offsets = np.searchsorted(row_P, np.arange(num_videos + 1))
-        ragged = pa.LargeListArray.from_arrays(offsets, label_P)
-        id_column = _checks.numbered_ids(num_videos) if ids is None else ids
-        return cls(id_column, ragged, num_classes=num_classes)
-
-    @property
-    def ids(self) -> NDArray[np.object_]:
-        """Video ids as Python strings, (N,); `id_column` holds them as Arrow does."""
-        return np.asarray(self.id_column.to_numpy(zero_copy_only=False), dtype=object)
-
-    def take(self, rows: NDArray[np.integer[Any]]) -> Labels:
-        """Return the given rows, in their order; each at most once.
-
-        Raises
-        ------
-        DataError
-            A row is given twice.
-
-        Examples
-        --------
-        >>> Labels(["a", "b", "c"], [[3], [], [1, 2]]).take(np.array([2, 0])).labels
-        [array([1, 2], dtype=uint32), array([3], dtype=uint32)]
-        """
-        row_N = np.asarray(rows, np.int64)
-        length_N = self.offsets[row_N + 1] - self.offsets[row_N]
-        offsets = np.concatenate([[0], np.cumsum(length_N)])
-        place_P = np.arange(offsets[-1]) + np.repeat(self.offsets[row_N] - offsets[:-1], length_N)
-        ragged = pa.LargeListArray.from_arrays(offsets, self.values[place_P])
-        return Labels(
-            self.id_column.take(pa.array(row_N)),
-            ragged,
-            num_classes=self.num_classes,
-            label_names=self.label_names,
-        )
-
-    @property
-    def labels(self) -> list[NDArray[np.uint32]]:
-        """The true labels of each video, one array a video."""
-        return np.split(self.values, self.offsets[1:-1]) if len(self) else []
-
-    @property
-    def num_positives(self) -> int:
-        """Every true label of every video: M of the GAP formula."""
-        return len(self.values)
-
-    def __len__(self) -> int:
-        return len(self.id_column)
-
-    def __eq__(self, other: object) -> bool:
-        """Whether ids, order and labels are the same."""
-        if not isinstance(other, Labels):
-            return NotImplemented
-        return (
-            self.id_column.equals(other.id_column)
-            and np.array_equal(self.offsets, other.offsets)
-            and np.array_equal(self.values, other.values)
-            and self.num_classes == other.num_classes
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return (
-            f"Labels(num_videos={len(self)}, num_positives={self.num_positives}, "
             f"num_classes={self.num_classes})"
         )
