@@ -2,6 +2,9 @@ import numpy as np
 import oracles
 import pytest
 
+from gapkit.ensemble import average
+from gapkit.io import read_predictions
+
 ROWS = {
     "a.csv": {"v0": [(0, 0.75), (1, 0.5)], "v1": [(2, 0.5), (3, 0.25)]},
     "b.csv": {"v0": [(1, 1.0), (2, 0.25)], "v1": [(2, 0.5)], "v2": [(4, 0.125)]},
@@ -92,3 +95,83 @@ def test_installed_script_writes_the_same(run_cli, cli, folder):
     cli("ensemble", *ROWS, "-o", "in.parquet", cwd=folder).succeeds()
     run_cli("ensemble", *ROWS, "-o", "out.parquet", cwd=folder).succeeds()
     assert (folder / "in.parquet").read_bytes() == (folder / "out.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["mean", "logit", "rank", "rrf", "max"])
+@pytest.mark.parametrize("fill", ["zero", "minimum"])
+def test_modes_write_what_average_returns(cli, folder, mode, fill):
+    options = ("--mode", mode, "--fill", fill)
+    cli("ensemble", *ROWS, "-o", "out.parquet", *options, cwd=folder).succeeds()
+    expected = average([read_predictions(folder / name) for name in ROWS], mode=mode, fill=fill)
+    assert read_predictions(folder / "out.parquet") == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--mode", "median"), ["'median'", "logit"]),
+        (("--fill", "one"), ["'one'", "minimum"]),
+        (("--mode", "max", "--weights", "1,2,3"), ["weight 2", "'max'"]),
+        (("--weights", "none.json"), ["--weights none.json", "commas"]),
+    ],
+)
+def test_wrong_modes_are_bad_usage(cli, folder, options, words):
+    cli("ensemble", *ROWS, *options, cwd=folder).fails(*words, rc=2)
+    assert {path.name for path in folder.iterdir()} == set(ROWS)
+
+
+def test_weights_come_from_a_file_by_order(cli, folder):
+    text = '{"members": ["x", "y", "z"], "weights": [0.5, 0.25, 0.25], "mode": "rank"}'
+    (folder / "w.json").write_text(text)
+    cli("ensemble", *ROWS, "-o", "out.parquet", "--weights", "w.json", cwd=folder).succeeds()
+    members = [read_predictions(folder / name) for name in ROWS]
+    weights = [0.5, 0.25, 0.25]
+    expected = average(members, weights, mode="rank")
+    assert read_predictions(folder / "out.parquet") == expected
+    cli("ensemble", *ROWS, "-o", "two.parquet", "--weights", "out.parquet", cwd=folder).succeeds()
+    assert (folder / "two.parquet").read_bytes() == (folder / "out.parquet").read_bytes()
+    options = ("--weights", "w.json", "--mode", "mean")
+    cli("ensemble", *ROWS, "-o", "mean.parquet", *options, cwd=folder).succeeds()
+    assert read_predictions(folder / "mean.parquet") == average(members, weights)
+    two = cli("ensemble", "a.csv", "b.csv", "-o", "x.csv", "--weights", "w.json", cwd=folder)
+    two.fails("w.json: 3 weights for 2 members", rc=2)
+
+
+def test_quoted_patterns_are_expanded(cli, folder):
+    cli("ensemble", "[a-c].csv", "-o", "out.csv", cwd=folder).succeeds()
+    expect(folder / "out.csv", ROWS)
+    cli("ensemble", "x*.csv", "-o", "no.csv", cwd=folder).fails("x*.csv: no file matches")
+    cli("ensemble", "*.csv", "-o", "out.csv", cwd=folder).fails("out.csv is among", rc=2)
+
+
+def test_strict_refuses_a_missing_video(cli, folder, snapshot):
+    before = snapshot(folder)
+    result = cli("ensemble", *ROWS, "-o", "out.csv", "--strict", cwd=folder)
+    result.fails("a.csv: lacks 1 of 3 videos", "'v2'")
+    assert snapshot(folder) == before
+
+
+def test_labels_print_the_score_of_the_result(cli, folder):
+    (folder / "truth.csv").write_text("id,labels\nv0,1\nv1,2 3\nv2,4\n")
+    options = ("-o", "out.parquet", "--labels", "truth.csv")
+    result = cli("ensemble", *ROWS, *options, cwd=folder).succeeds()
+    scored = cli("score", "out.parquet", "--labels", "truth.csv", cwd=folder).succeeds()
+    assert result.stdout.splitlines()[1:] == scored.stdout.splitlines()[1:]
+    absent = cli("ensemble", *ROWS, "-o", "no.csv", "--labels", "none.csv", cwd=folder)
+    absent.fails("none.csv: no such file")
+    assert not (folder / "no.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "mean of 3 members"),
+        (("--weights", "2,2,2"), "mean of 3 members"),
+        (("--weights", "3,2,1"), "weighted mean of 3 members"),
+        (("--mode", "max"), "maximum of 3 members"),
+        (("--mode", "rrf", "--weights", "3,2,1"), "weighted mean reciprocal rank of 3 members"),
+    ],
+)
+def test_what_was_done_is_printed(cli, folder, options, words):
+    result = cli("ensemble", *ROWS, "-o", "out.csv", *options, cwd=folder).succeeds()
+    assert result.stdout == f"out.csv: 3 videos, {words}, top 4\n"
