@@ -6,6 +6,7 @@ import typer
 
 import gapkit
 from gapkit.cli._check import check
+from gapkit.cli._convert import convert
 from gapkit.cli._data import data_app
 from gapkit.cli._demo import demo
 from gapkit.cli._ensemble import ensemble
@@ -39,6 +40,6 @@ def _options(
     pass
 
 
-for _command in (score, ensemble, check, train, predict, predictors, demo):
+for _command in (score, ensemble, convert, check, train, predict, predictors, demo):
     app.command()(_command)
 app.add_typer(data_app, name="data")

@@ -6,7 +6,7 @@ A submission is Parquet, Arrow IPC or the Kaggle CSV (plain or gzipped).
 from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, stage_folder
 from gapkit.io._columns import labels_to_table
 from gapkit.io._formats import check_output, suffix_of
-from gapkit.io._labels import read_labels, write_labels
+from gapkit.io._labels import holds_labels, read_labels, write_labels
 from gapkit.io._submission import (
     open_submission,
     read_predictions,
@@ -16,6 +16,7 @@ from gapkit.io._submission import (
 
 __all__ = [
     "check_output",
+    "holds_labels",
     "install_folder",
     "labels_to_table",
     "open_submission",

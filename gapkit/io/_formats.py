@@ -1,154 +1,205 @@
-"""What a file is, told from its first bytes; and errors that name the file."""
+"""The formats: how each is told from a file's first bytes, and which suffix asks for it.
+
+A format is a line in one of the two tables and a module that has what the line needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import csv
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from gapkit.errors import DataError, UsageError
+from gapkit.io._place import Place
+from gapkit.io._rows import Rows
+from gapkit.predictions import Labels
 
-SUBMISSION_SUFFIXES = {
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".csv": "csv",
-    ".csv.gz": "csv.gz",
-}
+_HEAD_BYTES = 4096
 
 
-ROWS_PER_BATCH = 1 << 14
+class BatchWriter(Protocol):
+    """Appends record batches of a submission to a file."""
+
+    def write_batch(self, batch: pa.RecordBatch, /) -> None:
+        """Append the rows."""
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Put the file's name before whatever goes wrong while it is read."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file.") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder. Name a file in it.") from None
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{path}: can't be read, it is damaged or cut short ({reason}). Write or copy it anew."
-        ) from None
+class FormatModule(Protocol):
+    """What the module of a format has; the writers only where a suffix asks for them."""
 
+    def open_rows(self, place: Place, rows_per_batch: int, /) -> AbstractContextManager[Rows]:
+        """The rows of the file."""
 
-def detect_format(path: Path) -> str:
-    """'parquet', 'arrow', 'csv' or 'csv.gz'."""
-    with path.open("rb") as file:
-        head = file.read(512)
-        if head[:4] == b"PAR1":
-            if len(head) < 12 or _last_bytes(file, 4) != b"PAR1":
-                raise DataError("Parquet that is cut short: its end is missing. Copy it anew.")
-            return "parquet"
-        last = _last_bytes(file, 1)
-    if not head:
-        raise DataError("the file is empty. Write or copy it anew.")
-    if head[:6] == b"ARROW1":
-        return "arrow"
-    if head[:2] == b"\x1f\x8b":
-        return "csv.gz"
-    if b"\0" not in head and b"," in head.split(b"\n")[0]:
-        if last != b"\n":
-            raise DataError("its last line has no end: cut short? If not, end it with a new line.")
-        return "csv"
-    raise DataError(
-        "neither Parquet nor Arrow IPC nor CSV with a header line. "
-        "Write it with gapkit or as README.md describes."
-    )
+    def open_writer(
+        self, path: Path, schema: pa.Schema, is_gzip: bool, /
+    ) -> AbstractContextManager[BatchWriter]:
+        """Write a submission."""
 
-
-def _last_bytes(file: BinaryIO, count: int) -> bytes:
-    size_bytes = file.seek(0, 2)
-    file.seek(max(size_bytes - count, 0))
-    return file.read()
-
-
-def check_output(path: Path) -> None:
-    """Refuse an output that no submission can be, before work is done for it."""
-    format_of_suffix(path)
-    if path.is_dir():
-        raise DataError(f"{path} is a folder. Name a file.")
-
-
-def format_of_suffix(path: Path) -> str:
-    """The format that an output's suffix asks for."""
-    return SUBMISSION_SUFFIXES[suffix_of(path)]
-
-
-def suffix_of(path: Path) -> str:
-    """The suffix of an output, with both its dots where it has two."""
-    for suffix in sorted(SUBMISSION_SUFFIXES, key=len, reverse=True):
-        if path.name.endswith(suffix):
-            return suffix
-    raise UsageError(
-        f"{path}: the suffix chooses the format. Use one of {', '.join(SUBMISSION_SUFFIXES)}."
-    )
-
-
-def open_text(path: Path, kind: str) -> pa.NativeFile:
-    """A CSV's bytes, unpacked where it is gzipped."""
-    return pa.input_stream(str(path), compression="gzip" if kind == "csv.gz" else None)
+    def write_labels(self, path: Path, labels: Labels, is_gzip: bool, /) -> None:
+        """Write labels."""
 
 
 @dataclass(frozen=True)
-class Batches:
-    """The rows of a file, some at a time."""
+class Head:
+    """What tells a format: a file's first bytes, unpacked."""
 
-    schema: pa.Schema
-    num_rows: int
-    batches: Iterable[pa.RecordBatch]
+    start: bytes
+    is_gzip: bool
 
-    @classmethod
-    def of_table(cls, table: pa.Table, rows_per_batch: int = ROWS_PER_BATCH) -> Batches:
-        """Those of a table that is there whole."""
-        return cls(table.schema, len(table), table.to_batches(max_chunksize=rows_per_batch))
+    @cached_property
+    def first_line(self) -> str:
+        """The header of a CSV; '' where the file is no text."""
+        if b"\0" in self.start:
+            return ""
+        line = self.start.split(b"\n")[0].removeprefix(b"\xef\xbb\xbf").rstrip(b"\r")
+        return line.decode("utf-8", "replace")
 
-    def to_table(self) -> pa.Table:
-        """All of them."""
-        return pa.Table.from_batches(list(self.batches), schema=self.schema)
+    @cached_property
+    def columns(self) -> list[str]:
+        """The words of that line between commas."""
+        return next(csv.reader([self.first_line]), [])
 
-
-@contextmanager
-def open_batches(path: Path, kind: str, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Batches]:
-    """The rows of a Parquet or Arrow IPC file, found whole: offsets, UTF-8, page checksums."""
-    if kind == "arrow":
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        table.validate(full=True)
-        yield Batches.of_table(table, rows_per_batch)
-        return
-    # pq.read_table would import pyarrow.dataset first, 0.04 s; reading ahead, or a file of 14
-    # million predictions at once, takes 250 to 400 MB more and is slower (bench/README.md).
-    with pq.ParquetFile(
-        path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 20
-    ) as file:
-        about = file.metadata
-        in_groups = sum(about.row_group(i).num_rows for i in range(about.num_row_groups))
-        if in_groups != about.num_rows:
-            raise _damaged(in_groups, about.num_rows)
-        yield Batches(file.schema_arrow, about.num_rows, _parquet_batches(file, rows_per_batch))
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of that line between blanks."""
+        return self.first_line.split()
 
 
-def _parquet_batches(file: pq.ParquetFile, rows_per_batch: int) -> Iterator[pa.RecordBatch]:
-    num_read = 0
-    for batch in file.iter_batches(batch_size=rows_per_batch):
-        batch.validate(full=True)
-        num_read += len(batch)
-        yield batch
-    if num_read != file.metadata.num_rows:
-        raise _damaged(num_read, file.metadata.num_rows)
+@dataclass(frozen=True)
+class Format:
+    """A line of the table."""
+
+    name: str
+    detects: Callable[[Head], bool]
+    module: str
+    suffixes: tuple[str, ...] = ()
+    """Those of files that are written so"""
+
+    def load(self) -> FormatModule:
+        """Its module, imported when it is needed: pyarrow.compute takes 0.03 s."""
+        return cast(FormatModule, import_module(f"gapkit.io.{self.module}"))
 
 
-def _damaged(num_read: int, num_rows: int) -> DataError:
-    return DataError(
-        f"damaged: {num_read:,} of {num_rows:,} rows can be read. Write or copy it anew."
+def _is_number(word: str, kind: type[int] | type[float]) -> bool:
+    try:
+        kind(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_run(head: Head) -> bool:
+    words = head.words
+    return len(words) == 6 and _is_number(words[3], int) and _is_number(words[4], float)
+
+
+def _is_qrels(head: Head) -> bool:
+    return len(head.words) == 4 and _is_number(head.words[3], int)
+
+
+KAGGLE_HEADER = ["VideoId", "LabelConfidencePairs"]
+LISTS_HEADER = ["id", "labels"]
+LONG_HEADER = ["id", "label", "confidence"]
+
+_PARQUET = Format("parquet", lambda head: head.start[:4] == b"PAR1", "_parquet", (".parquet",))
+_ARROW = Format("arrow", lambda head: head.start[:6] == b"ARROW1", "_arrow", (".arrow",))
+_LONG = Format("long", lambda head: {"id", "label"} <= set(head.columns), "_long")
+
+SUBMISSIONS = (
+    _PARQUET,
+    _ARROW,
+    Format("kaggle", lambda head: head.columns == KAGGLE_HEADER, "_kaggle", (".csv", ".csv.gz")),
+    _LONG,
+    Format("run", _is_run, "_run", (".run", ".trec")),
+)
+LABELS = (
+    _PARQUET,
+    _ARROW,
+    Format("lists", lambda head: head.columns == LISTS_HEADER, "_lists", (".csv", ".csv.gz")),
+    _LONG,
+    Format("qrels", _is_qrels, "_qrels", (".qrels",)),
+)
+
+
+def detect(place: Place, formats: Sequence[Format]) -> Format:
+    """The one of the formats that a file is in."""
+    head = read_head(place)
+    for known in formats:
+        if known.detects(head):
+            return known
+    if len(head.columns) < 2:
+        raise DataError(
+            "neither Parquet nor Arrow IPC nor CSV with a header line, nor of TREC's columns. "
+            "Write it with gapkit or as README.md describes."
+        )
+    if formats is LABELS and head.columns == KAGGLE_HEADER:
+        raise DataError("a submission where labels were expected. Are the files swapped?")
+    headers = (
+        (KAGGLE_HEADER, LONG_HEADER) if formats is SUBMISSIONS else (LISTS_HEADER, LONG_HEADER[:2])
     )
+    raise DataError(
+        f"its header is {','.join(head.columns)[:80]!r} and must be "
+        f"{' or '.join(repr(','.join(header)) for header in headers)}. "
+        f"Write it anew."
+    )
+
+
+def read_head(place: Place) -> Head:
+    """A file's first bytes."""
+    with place.open() as file:
+        start = file.read(_HEAD_BYTES)
+    if not start:
+        raise DataError("the file is empty. Write or copy it anew.")
+    is_gzip = start[:2] == b"\x1f\x8b"
+    if is_gzip:
+        try:
+            start = zlib.decompressobj(31).decompress(start, _HEAD_BYTES)
+        except zlib.error as error:
+            raise DataError(f"damaged ({error}). Write or copy it anew.") from None
+        if not start:
+            raise DataError("damaged: nothing can be unpacked from it. Write or copy it anew.")
+    return Head(start, is_gzip)
+
+
+def detect_format(path: Path) -> str:
+    """The name of a submission's format."""
+    return detect(Place.of(path), SUBMISSIONS).name
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Refuse an output that no submission can be, before work is done for it."""
+    place = Place.of(path)
+    format_of_suffix(place, SUBMISSIONS)
+    if place.path is not None and place.path.is_dir():
+        raise DataError(f"{place.name} is a folder. Name a file.")
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The suffix of an output, with both its dots where it has two."""
+    return format_of_suffix(Place.of(path), SUBMISSIONS)[1]
+
+
+def format_of_suffix(place: Place, formats: Sequence[Format]) -> tuple[Format, str]:
+    """The format that an output's suffix asks for, and that suffix."""
+    suffixes = dict(_suffixes(formats))
+    for suffix in sorted(suffixes, key=len, reverse=True):
+        if place.file_name.endswith(suffix):
+            return suffixes[suffix], suffix
+    raise UsageError(
+        f"{place.name}: the suffix chooses the format. Use one of {', '.join(suffixes)}."
+    )
+
+
+def _suffixes(formats: Sequence[Format]) -> Iterator[tuple[str, Format]]:
+    for known in formats:
+        for suffix in known.suffixes:
+            yield suffix, known

@@ -4,47 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from contextlib import contextmanager
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from gapkit.io._atomic import replacing_file
-from gapkit.io._columns import (
-    batches_to_predictions,
-    predictions_to_batch,
-    submission_schema,
-)
-from gapkit.io._csv import KaggleWriter, read_kaggle
-from gapkit.io._formats import (
-    ROWS_PER_BATCH,
-    Batches,
-    detect_format,
-    format_of_suffix,
-    open_batches,
-    open_text,
-    reading,
-)
+from gapkit.io._columns import predictions_to_batch, submission_schema
+from gapkit.io._formats import SUBMISSIONS, detect, format_of_suffix
+from gapkit.io._place import Place, reading
+from gapkit.io._rows import ROWS_PER_BATCH, Rows
 from gapkit.predictions import Predictions
 
-# Page checksums find a flipped bit, at about 15 ms in reading 200,000 x 20; with labels alone as
-# a dictionary files are written faster and are smaller than with pyarrow's defaults
-# (bench/README.md, 'Submission files').
-_PARQUET_OPTIONS = {
-    "compression": "snappy",
-    "use_dictionary": ["labels.list.element"],
-    "write_page_checksum": True,
-}
 _ROWS_PER_GROUP = 65_536
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
-    """Return the predictions of a submission file.
+    """Return the predictions of a submission file, whose format is found by content.
 
-    The format is found by content: Parquet or Arrow IPC with the columns `id`, `labels`,
-    `confidences`, or the Kaggle CSV (`VideoId,LabelConfidencePairs`), plain or gzipped.
+    ==================  ==========================================================================
+    Parquet, Arrow IPC  Columns `id`, `labels` and `confidences` (lists, one a video), or a long
+                        table of `id`, `label`, `confidence` (one prediction a row, in any order)
+    CSV                 Kaggle's `VideoId,LabelConfidencePairs`, or `id,label,confidence`
+    TREC run            `qid Q0 docid rank score tag`: video, label and confidence are the first,
+                        third and fifth word; the others are not read, the order is the scores'
+    ==================  ==========================================================================
+
+    Texts may be gzipped. Names of columns are these exactly, in any order (Kaggle's in its own);
+    other columns are left out.
+
+    Parameters
+    ----------
+    path : path or str
+        A URI (`s3://`, `gs://`, `hf://`, ...) is read through pyarrow's filesystem, else through
+        fsspec's where it is installed.
 
     Raises
     ------
@@ -52,9 +42,9 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
         The file is absent, empty, damaged or of another schema, or a row is wrong (a NaN, an id
         twice, a label twice or out of range). The message names file, row and id.
     """
-    path = Path(path)
-    with reading(path), _open_batches(path) as rows:
-        return batches_to_predictions(rows.schema, rows.num_rows, rows.batches)
+    place = Place.of(path)
+    with reading(place), _open_rows(place, ROWS_PER_BATCH) as rows:
+        return rows.to_predictions()
 
 
 def scan_predictions(
@@ -62,12 +52,13 @@ def scan_predictions(
 ) -> Iterator[Predictions]:
     """Yield the predictions of a submission file block by block.
 
-    Parquet and Arrow IPC take the memory of a block; a CSV is read whole. That an id stands once is
-    checked in each block.
+    List Parquet, Arrow IPC and the Kaggle CSV take the memory of a few blocks; a long table and a
+    TREC run, whose rows may stand in any order, are read whole. That an id stands once is checked
+    in each block.
 
     Parameters
     ----------
-    path : path
+    path : path or str
         As for `read_predictions`.
     rows_per_block : int
         Most videos of a block.
@@ -77,26 +68,15 @@ def scan_predictions(
     DataError
         As `read_predictions` does.
     """
-    path = Path(path)
-    with reading(path), _open_batches(path, rows_per_block) as rows:
-        start = 0
-        for batch in rows.batches:
-            yield batches_to_predictions(rows.schema, len(batch), [batch], start)
-            start += len(batch)
-        if start == 0:
-            yield batches_to_predictions(rows.schema, 0, [])
+    place = Place.of(path)
+    with reading(place), _open_rows(place, rows_per_block) as rows:
+        yield from rows.blocks(rows_per_block)
 
 
 @contextmanager
-def _open_batches(path: Path, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[Batches]:
-    kind = detect_format(path)
-    if kind not in ("csv", "csv.gz"):
-        with open_batches(path, kind, rows_per_batch) as batches:
-            yield batches
-        return
-    with open_text(path, kind) as source:
-        table = read_kaggle(source)
-    yield Batches.of_table(table, rows_per_batch)
+def _open_rows(place: Place, rows_per_batch: int) -> Iterator[Rows]:
+    with detect(place, SUBMISSIONS).load().open_rows(place, rows_per_batch) as rows:
+        yield rows
 
 
 def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
@@ -104,8 +84,10 @@ def write_predictions(path: str | os.PathLike[str], predictions: Predictions) ->
 
     Parameters
     ----------
-    path : path
-        Ending in `.parquet`, `.arrow`, `.csv` or `.csv.gz` (the CSVs are Kaggle's).
+    path : path or str
+        Ending in `.parquet`, `.arrow`, `.csv` or `.csv.gz` (Kaggle's), `.run` or `.trec`. A URI
+        is written through its filesystem. CSV and TREC hold neither num_classes nor provenance,
+        and TREC no video without predictions.
     predictions : Predictions
 
     Raises
@@ -113,7 +95,7 @@ def write_predictions(path: str | os.PathLike[str], predictions: Predictions) ->
     UsageError
         Another suffix.
     DataError
-        The folder can't be written.
+        The folder can't be written, or an id is empty or has a blank, which TREC can't hold.
     """
     with open_submission(
         path,
@@ -138,7 +120,7 @@ def open_submission(
 
     Parameters
     ----------
-    path : path
+    path : path or str
         As for `write_predictions`.
     num_classes : int, optional
         None where it is not known.
@@ -152,13 +134,15 @@ def open_submission(
     UsageError
         Another suffix.
     DataError
-        The folder can't be written.
+        As `write_predictions` does.
     """
-    path = Path(path)
-    kind = format_of_suffix(path)
+    place = Place.of(path)
+    known, suffix = format_of_suffix(place, SUBMISSIONS)
     schema = submission_schema(num_classes, top_k, dict(provenance or {}))
-    with replacing_file(path) as temporary, ExitStack() as stack:
-        writer = _open_writer(temporary, kind, schema, stack)
+    with (
+        place.replacing() as temporary,
+        known.load().open_writer(temporary, schema, suffix.endswith(".gz")) as writer,
+    ):
 
         def write(predictions: Predictions) -> None:
             batch = predictions_to_batch(predictions, schema)
@@ -166,21 +150,3 @@ def open_submission(
                 writer.write_batch(batch.slice(start, _ROWS_PER_GROUP))
 
         yield write
-
-
-class _BatchWriter(Protocol):
-    def write_batch(self, batch: pa.RecordBatch, /) -> None: ...
-
-
-def _open_writer(path: Path, kind: str, schema: pa.Schema, stack: ExitStack) -> _BatchWriter:
-    """Whatever writes the format, closed with the stack."""
-    writer: _BatchWriter
-    if kind == "parquet":
-        writer = stack.enter_context(pq.ParquetWriter(path, schema, **_PARQUET_OPTIONS))
-    elif kind == "arrow":
-        writer = stack.enter_context(pa.ipc.new_file(str(path), schema))
-    else:
-        compression = "gzip" if kind == "csv.gz" else None
-        sink = stack.enter_context(pa.output_stream(str(path), compression=compression))
-        writer = KaggleWriter(sink)
-    return writer
