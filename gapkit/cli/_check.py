@@ -2,46 +2,94 @@
 
 from __future__ import annotations
 
-import sys
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gapkit.cli._console import plural
-from gapkit.cli._options import Submissions
-from gapkit.errors import GapkitError
+from gapkit.cli._console import plural, print_table
+from gapkit.cli._options import DataFolder, labels_path
+
+if TYPE_CHECKING:
+    from gapkit.io import Distribution, FileReport
+    from gapkit.predictions import Labels
+
+_QUANTILES = ["min", "1 %", "median", "99 %", "max"]
 
 
-def check(files: Submissions) -> None:
-    """Check submissions; exit status 1 if one is wrong.
+def check(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Submissions or labels files.")
+    ],
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", help="Count the labelled videos that a file lacks, too."),
+    ] = None,
+    data: DataFolder = Path("data"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A list of objects, for machines.")
+    ] = False,
+) -> None:
+    """Find all problems of submissions; exit status 1 if one is wrong.
 
-    Format, checksums, ids, labels and confidences of each are read.
+    Format, checksums, ids, labels and confidences of each are read: every problem is told with its
+    places, then what a file's rows look like.
     """
-    from gapkit.io import read_predictions
+    from gapkit.io import find_problems, read_labels
 
-    wrong = False
+    truth = None if labels is None else read_labels(labels_path(labels, data))
+    reports = []
     for file in files:
-        try:
-            found = read_predictions(file)
-        except GapkitError as error:
-            print("error:", " ".join(str(error).split()), file=sys.stderr)
-            wrong = True
-            continue
-        counted = [
-            row[:length] for row, length in zip(found.confidences, found.lengths, strict=True)
-        ]
-        filled = [row for row in counted if len(row)]
-        highest = max((row[0] for row in filled), default=0.0)
-        lowest = min((row[-1] for row in filled), default=0.0)
-        classes = "unknown" if found.num_classes is None else f"{found.num_classes:,}"
-        print(
-            f"{file}: ok, {plural(len(found), 'video')}, "
-            f"{plural(int(found.lengths.sum()), 'prediction')}, top {found.top_k}, "
-            f"num_classes {classes}, confidences from {lowest:.6g} to {highest:.6g}"
-        )
-        short = int((found.lengths < found.top_k).sum())
-        if short:
-            print(f"  {plural(short, 'video')} with fewer than {found.top_k} labels")
-        if lowest < 0 or highest > 1:
-            print("  some confidences lie outside [0, 1]: they are ranked, but not probabilities")
-    if wrong:
+        report = find_problems(file, truth)
+        reports.append(report)
+        if not as_json:
+            _print_report(report, truth)
+    if as_json:
+        print(json.dumps([{**asdict(r), "is_ok": r.is_ok} for r in reports], indent=1))
+    if not all(report.is_ok for report in reports):
         raise typer.Exit(1)
+
+
+def _print_report(report: FileReport, truth: Labels | None) -> None:
+    verdict = "ok" if report.is_ok else plural(len(report.problems), "kind") + " of problems"
+    what = report.kind if report.format is None else f"{report.kind} ({report.format})"
+    print(f"{report.path}: {verdict}, {what}")
+    for mark, findings in (("problem", report.problems), ("note", report.notes)):
+        for finding in findings:
+            print(f"  {mark}: {' '.join(finding.message.split())}")
+    if report.distribution is not None:
+        _print_distribution(report.distribution, truth, is_labels=report.kind == "labels")
+    if report.coverage is not None:
+        print(
+            f"  of {plural(report.coverage.num_labelled, 'labelled video')} it lacks "
+            f"{report.coverage.missing:,}; of its own {report.coverage.ignored:,} have no labels"
+        )
+
+
+def _print_distribution(found: Distribution, truth: Labels | None, *, is_labels: bool) -> None:
+    classes = "unknown" if found.num_classes is None else f"{found.num_classes:,}"
+    noun = "label" if is_labels else "prediction"
+    top = "" if is_labels else f"top {found.top_k}, "
+    print(
+        f"  {plural(found.num_videos, 'video')}, {plural(found.num_predictions, noun)}, {top}"
+        f"num_classes {classes}, {plural(found.num_distinct_labels, 'distinct label')}"
+    )
+    least, median, most = found.labels_per_video
+    rows = [["labels a video", f"{least:,}", "", f"{median:,g}", "", f"{most:,}"]]
+    for name, values in (
+        ("highest confidence of a video", found.first_confidences),
+        ("confidences", found.confidences),
+    ):
+        if values is not None:
+            rows.append([name, *(f"{value:.4g}" for value in values)])
+    print_table(["", *_QUANTILES], rows, indent=2)
+    names = None if truth is None else truth.label_names
+    shares = ", ".join(
+        f"{label}{f' {names[label]}' if names and label < len(names) else ''} "
+        f"({count / max(found.num_videos, 1):.1%})"
+        for label, count in found.most_predicted
+    )
+    if shares:
+        print(f"  most frequent labels, with their share of the videos: {shares}")

@@ -61,7 +61,9 @@ def note(message: str) -> None:
     print("note:", message, file=sys.stderr)
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, indent: int = 0
+) -> None:
     """Print columns side by side, the first `left` to the left and the others to the right."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
@@ -70,7 +72,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: i
             cell.ljust(width) if column < left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        print("  ".join(cells).rstrip())
+        print(" " * indent + "  ".join(cells).rstrip())
 
 
 def plural(count: int, noun: str) -> str:

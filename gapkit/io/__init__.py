@@ -7,6 +7,7 @@ from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, 
 from gapkit.io._columns import labels_to_table
 from gapkit.io._formats import check_output, suffix_of
 from gapkit.io._labels import holds_labels, read_labels, write_labels
+from gapkit.io._problems import Coverage, Distribution, FileReport, Finding, Spot, find_problems
 from gapkit.io._submission import (
     open_submission,
     read_predictions,
@@ -15,7 +16,13 @@ from gapkit.io._submission import (
 )
 
 __all__ = [
+    "Coverage",
+    "Distribution",
+    "FileReport",
+    "Finding",
+    "Spot",
     "check_output",
+    "find_problems",
     "holds_labels",
     "install_folder",
     "labels_to_table",
