@@ -9,6 +9,7 @@ from gapkit.cli._check import check
 from gapkit.cli._convert import convert
 from gapkit.cli._data import data_app
 from gapkit.cli._demo import demo
+from gapkit.cli._diff import diff
 from gapkit.cli._ensemble import ensemble
 from gapkit.cli._predict import predict
 from gapkit.cli._predictors import predictors
@@ -40,6 +41,6 @@ def _options(
     pass
 
 
-for _command in (score, ensemble, convert, check, train, predict, predictors, demo):
+for _command in (score, ensemble, convert, check, diff, train, predict, predictors, demo):
     app.command()(_command)
 app.add_typer(data_app, name="data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,9 +57,10 @@ def _print_report(report: FileReport, truth: Labels | None) -> None:
     verdict = "ok" if report.is_ok else plural(len(report.problems), "kind") + " of problems"
     what = report.kind if report.format is None else f"{report.kind} ({report.format})"
     print(f"{report.path}: {verdict}, {what}")
-    for mark, findings in (("problem", report.problems), ("note", report.notes)):
-        for finding in findings:
-            print(f"  {mark}: {' '.join(finding.message.split())}")
+    for problem in report.problems:
+        print(f"error: {report.path}: {' '.join(problem.message.split())}", file=sys.stderr)
+    for finding in report.notes:
+        print(f"  note: {' '.join(finding.message.split())}")
     if report.distribution is not None:
         _print_distribution(report.distribution, truth, is_labels=report.kind == "labels")
     if report.coverage is not None:

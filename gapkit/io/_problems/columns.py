@@ -1,4 +1,4 @@
-"""What the schema of a file says: which table it is, and whether its columns and metadata are fit."""
+"""What the schema of a file says: which table it is, and whether columns and metadata fit."""
 
 from __future__ import annotations
 

@@ -92,17 +92,18 @@ class Findings:
         found.spots += spots[: _MAX_SPOTS - len(found.spots)]
 
     def to_tuple(self) -> tuple[Finding, ...]:
-        """All of them, in the order in which they were met."""
-        return tuple(_to_finding(kind, found) for kind, found in self._found.items())
+        """All of them: what is about the file, then by the first row that has it."""
+        findings = [_to_finding(kind, found) for kind, found in self._found.items()]
+        return tuple(sorted(findings, key=lambda f: f.spots[0].row if f.spots else -1))
 
 
 def _to_finding(kind: str, found: _Found | Finding) -> Finding:
     if isinstance(found, Finding):
         return found
-    first, *others = found.spots
+    first, *others = spots = sorted(found.spots, key=lambda spot: spot.row)
     more = found.count - 1
     message = f"{first}: {first.what}. {found.remedy}"
     if more:
         rest = ", ".join(map(str, others)) + (", ..." if more > len(others) else "")
         message += f" {more:,} more: {rest}"
-    return Finding(kind=kind, message=message, count=found.count, spots=tuple(found.spots))
+    return Finding(kind=kind, message=message, count=found.count, spots=tuple(spots))

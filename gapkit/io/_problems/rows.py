@@ -79,7 +79,7 @@ class RowChecks:
         self._check_ids(ids)
         top_k = self.figures.longest if self.top_k is None else self.top_k
         if not self.is_labels:
-            self._note_lengths(top_k)
+            self._note_lengths(min(top_k, self.num_classes or top_k))
             self._confidences.note_ties(top_k)
         coverage = None if labels is None else _cover(ids, labels)
         return self.figures.compute(top_k, self.num_classes), coverage
