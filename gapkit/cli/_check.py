@@ -54,15 +54,15 @@ def check(
 
 
 def _print_report(report: FileReport, truth: Labels | None) -> None:
-    verdict = "ok" if report.is_ok else plural(len(report.problems), "kind") + " of problems"
-    what = report.kind if report.format is None else f"{report.kind} ({report.format})"
-    print(f"{report.path}: {verdict}, {what}")
     for problem in report.problems:
         print(f"error: {report.path}: {' '.join(problem.message.split())}", file=sys.stderr)
+    if report.distribution is None:
+        return
+    verdict = "ok" if report.is_ok else plural(len(report.problems), "problem")
+    print(f"{report.path}: {verdict}, {report.kind} ({report.format})")
     for finding in report.notes:
         print(f"  note: {' '.join(finding.message.split())}")
-    if report.distribution is not None:
-        _print_distribution(report.distribution, truth, is_labels=report.kind == "labels")
+    _print_distribution(report.distribution, truth, is_labels=report.kind == "labels")
     if report.coverage is not None:
         print(
             f"  of {plural(report.coverage.num_labelled, 'labelled video')} it lacks "

@@ -33,7 +33,7 @@ def test_every_file_is_checked_and_each_wrong_one_named(cli, submission, tmp_pat
     assert nan.startswith("error: nan.csv: row 0 (id 'a'), line 2")
     assert twice.startswith("error: nan.csv: row 1 (id 'b'), line 3: label 3 stands twice")
     assert empty.startswith("error: empty.csv: the file is empty")
-    assert "nan.csv: 2 kinds of problems" in result.stdout
+    assert "nan.csv: 2 problems, submission (kaggle)" in result.stdout
     assert f"{submission}: ok" in result.stdout
 
 
