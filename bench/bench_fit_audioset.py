@@ -17,7 +17,7 @@ import torch
 
 from gapkit.data import FrameStore, import_tfrecords
 from gapkit.ensemble import average, explain, fit_weights
-from gapkit.ensemble._fit_folds import assign_folds
+from gapkit.ensemble._fitting.folds import assign_folds
 from gapkit.io import read_labels, read_predictions, write_labels, write_predictions
 from gapkit.metrics import compare_gap, gap
 from gapkit.predictions import Labels, Predictions

@@ -7,21 +7,21 @@ earlier without it.
 import importlib
 from typing import TYPE_CHECKING
 
-from gapkit.ensemble._average import average
-from gapkit.ensemble._files import Ensembled, ensemble_files
+from gapkit.ensemble._averaging.average import average
+from gapkit.ensemble._averaging.files import Ensembled, ensemble_files
 from gapkit.ensemble._weights import Weights, check_weights, read_weights, write_weights
 
 if TYPE_CHECKING:
-    from gapkit.ensemble._explain import explain
-    from gapkit.ensemble._explain_result import Explanation
-    from gapkit.ensemble._fit import fit_weights
-    from gapkit.ensemble._fit_result import FittedWeights
+    from gapkit.ensemble._explaining.explain import explain
+    from gapkit.ensemble._explaining.result import Explanation
+    from gapkit.ensemble._fitting.fit import fit_weights
+    from gapkit.ensemble._fitting.result import FittedWeights
 
 _HOMES = {
-    "Explanation": "gapkit.ensemble._explain_result",
-    "FittedWeights": "gapkit.ensemble._fit_result",
-    "explain": "gapkit.ensemble._explain",
-    "fit_weights": "gapkit.ensemble._fit",
+    "Explanation": "gapkit.ensemble._explaining.result",
+    "FittedWeights": "gapkit.ensemble._fitting.result",
+    "explain": "gapkit.ensemble._explaining.explain",
+    "fit_weights": "gapkit.ensemble._fitting.fit",
 }
 
 __all__ = [

@@ -3,7 +3,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from gapkit.ensemble._calibrate import fit_calibration, fit_logistic, log_odds
+from gapkit.ensemble._fitting.calibrate import fit_calibration, fit_logistic, log_odds
 from gapkit.ensemble._weights import check_transforms
 from gapkit.errors import DataError
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gapkit.ensemble import _lockstep, _plan, _spill, average, ensemble_files, read_weights
-from gapkit.ensemble._members import FileMember
+from gapkit.ensemble import average, ensemble_files, read_weights
+from gapkit.ensemble._averaging import lockstep, plan
+from gapkit.ensemble._members import spill
+from gapkit.ensemble._members.sources import FileMember
 from gapkit.errors import DataError, UsageError
 from gapkit.io import read_predictions, write_predictions
 from gapkit.predictions import Predictions
@@ -33,10 +35,10 @@ def shuffled_ids(rng, count=NUM_VIDEOS, known=NUM_VIDEOS):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 64 videos, parts of a few, spills on disk at once."""
-    monkeypatch.setattr(_plan, "_MOST_ROWS_PER_BLOCK", 64)
-    monkeypatch.setattr(_plan, "_FEWEST_ROWS_PER_BLOCK", 1)
-    monkeypatch.setattr(_lockstep, "_ENTRIES_IN_CACHE", 100)
-    monkeypatch.setattr(_spill, "_HELD_BYTES", 0)
+    monkeypatch.setattr(plan, "_MOST_ROWS_PER_BLOCK", 64)
+    monkeypatch.setattr(plan, "_FEWEST_ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr(lockstep, "_ENTRIES_IN_CACHE", 100)
+    monkeypatch.setattr(spill, "_HELD_BYTES", 0)
 
 
 @pytest.fixture
@@ -105,21 +107,21 @@ def test_blocks_threads_and_spills_do_not_matter(
         write_predictions(path, table)
     expected = average(tables, top_k=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_plan, "_MOST_ROWS_PER_BLOCK", rows_per_block)
-        patch.setattr(_plan, "_FEWEST_ROWS_PER_BLOCK", 1)
-        patch.setattr(_plan, "num_threads", lambda _: threads)
-        patch.setattr(_lockstep, "num_threads", lambda _: threads)
-        patch.setattr(_lockstep, "_ENTRIES_IN_CACHE", entries)
-        patch.setattr(_lockstep, "MAX_STREAMS", streams)
-        patch.setattr(_spill, "_BYTES_IN_MEMORY", in_memory)
-        patch.setattr(_spill, "_HELD_BYTES", held)
+        patch.setattr(plan, "_MOST_ROWS_PER_BLOCK", rows_per_block)
+        patch.setattr(plan, "_FEWEST_ROWS_PER_BLOCK", 1)
+        patch.setattr(plan, "num_threads", lambda _: threads)
+        patch.setattr(lockstep, "num_threads", lambda _: threads)
+        patch.setattr(lockstep, "_ENTRIES_IN_CACHE", entries)
+        patch.setattr(lockstep, "MAX_STREAMS", streams)
+        patch.setattr(spill, "_BYTES_IN_MEMORY", in_memory)
+        patch.setattr(spill, "_HELD_BYTES", held)
         assert average(paths, top_k=5) == expected
 
 
 def test_aligned_files_are_streamed_and_others_spilled_once(members, tmp_path, monkeypatch):
     """No block holds more rows than it may; what is aligned is never written anywhere."""
-    monkeypatch.setattr(_plan, "_MOST_ROWS_PER_BLOCK", 64)
-    monkeypatch.setattr(_plan, "_FEWEST_ROWS_PER_BLOCK", 1)
+    monkeypatch.setattr(plan, "_MOST_ROWS_PER_BLOCK", 64)
+    monkeypatch.setattr(plan, "_FEWEST_ROWS_PER_BLOCK", 1)
     sizes, spilled = [], []
     read, lane = FileMember.read, FileMember.lane
 

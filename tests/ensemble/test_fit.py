@@ -5,9 +5,9 @@ import oracles
 import pytest
 
 from gapkit.ensemble import average, check_weights, fit_weights, read_weights, write_weights
-from gapkit.ensemble._fit_folds import assign_folds
-from gapkit.ensemble._fit_search import coordinate, greedy
-from gapkit.ensemble._fit_table import Trial, lay_out
+from gapkit.ensemble._fitting.folds import assign_folds
+from gapkit.ensemble._fitting.search import coordinate, greedy
+from gapkit.ensemble._fitting.table import Trial, lay_out
 from gapkit.errors import DataError, UsageError
 from gapkit.io import read_predictions, write_predictions
 from gapkit.metrics import bootstrap_gap, gap
@@ -138,7 +138,7 @@ def test_rounds_over_many_members_gain_what_all_steps_over_all_do(monkeypatch, s
     trial = trial_of(members, labels)
     gaps = []
     for few in (8, 20):
-        monkeypatch.setattr("gapkit.ensemble._fit_search._FEW", few)
+        monkeypatch.setattr("gapkit.ensemble._fitting.search._FEW", few)
         gaps.append(gap(average(members, greedy(trial), top_k=4), labels))
     uniform = gap(average(members, top_k=4), labels)
     assert gaps[1] > uniform + 0.01

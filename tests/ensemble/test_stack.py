@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from gapkit.ensemble import fit_weights
-from gapkit.ensemble._stack import Stacker, fit_stacker
+from gapkit.ensemble._fitting.stack import Stacker, fit_stacker
 from gapkit.metrics import gap
 from gapkit.predictions import Labels, Predictions
 

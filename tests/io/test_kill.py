@@ -11,7 +11,7 @@ import pytest
 from gapkit.io import read_predictions, write_predictions
 from gapkit.predictions import Predictions
 
-NUM_KILLS = 100
+NUM_KILLS = 40  # of each format
 # Forks before it has threads; each child writes until it is killed, after as many seconds as told.
 WRITER = """
 import os, runpy, signal, sys, time

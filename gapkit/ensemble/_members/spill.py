@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from gapkit.ensemble._pieces import Piece, Places
+from gapkit.ensemble._members.pieces import Piece, Places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gapkit import _checks
-from gapkit.ensemble._parquet import ParquetRows, can_stream, label_dtype_of, read_ids
-from gapkit.ensemble._pieces import (
+from gapkit.ensemble._members.parquet import ParquetRows, can_stream, label_dtype_of, read_ids
+from gapkit.ensemble._members.pieces import (
     Piece,
     bound_of,
     check_probabilities,
@@ -26,7 +26,7 @@ from gapkit.ensemble._pieces import (
     transform,
     transform_table,
 )
-from gapkit.ensemble._spill import Spill, SpillFolder
+from gapkit.ensemble._members.spill import Spill, SpillFolder
 from gapkit.errors import DataError
 from gapkit.io import read_predictions
 from gapkit.io._columns import read_metadata

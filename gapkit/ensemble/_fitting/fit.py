@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit._threads import num_threads
-from gapkit.ensemble._calibrate import check_calibration, fit_members
-from gapkit.ensemble._fit_folds import assign_folds, pick_folds
-from gapkit.ensemble._fit_result import FittedWeights, apply_fit
-from gapkit.ensemble._fit_search import SEARCHES, best_single
-from gapkit.ensemble._fit_table import Table, Trial, lay_out, read_members
-from gapkit.ensemble._pieces import transform_table
-from gapkit.ensemble._stack import Stacker, fit_stacker
+from gapkit.ensemble._fitting.calibrate import check_calibration, fit_members
+from gapkit.ensemble._fitting.folds import assign_folds, pick_folds
+from gapkit.ensemble._fitting.result import FittedWeights, apply_fit
+from gapkit.ensemble._fitting.search import SEARCHES, best_single
+from gapkit.ensemble._fitting.stack import Stacker, fit_stacker
+from gapkit.ensemble._fitting.table import Table, Trial, lay_out, read_members
+from gapkit.ensemble._members.pieces import transform_table
 from gapkit.errors import UsageError
 from gapkit.metrics import bootstrap_gap, compare_gap, gap
 from gapkit.predictions import Labels, Predictions

@@ -11,8 +11,8 @@ import numpy as np
 
 from gapkit import _checks
 from gapkit._threads import num_threads
-from gapkit.ensemble._lockstep import Block, Lockstep, Recipe
-from gapkit.ensemble._members import Member, Reading, make_member
+from gapkit.ensemble._averaging.lockstep import Block, Lockstep, Recipe
+from gapkit.ensemble._members.sources import Member, Reading, make_member
 from gapkit.ensemble._modes import check_fill, check_max, check_mode
 from gapkit.ensemble._weights import Weights, check_transforms, check_weights, shares_of, to_json
 from gapkit.errors import UsageError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit import _checks
-from gapkit.ensemble._calibrate import fit_logistic, log_odds, sigmoid
+from gapkit.ensemble._fitting.calibrate import fit_logistic, log_odds, sigmoid
 from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapkit.ensemble._fit_table import Trial
+from gapkit.ensemble._fitting.table import Trial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

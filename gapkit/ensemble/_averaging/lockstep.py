@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 
 from gapkit._threads import num_threads
-from gapkit.ensemble._members import Lane, Member
+from gapkit.ensemble._averaging.union import Union
+from gapkit.ensemble._members.pieces import Piece, Places
+from gapkit.ensemble._members.sources import Lane, Member
+from gapkit.ensemble._members.spill import SpillFolder
 from gapkit.ensemble._modes import FILLS, MODES, group_by_weight
-from gapkit.ensemble._pieces import Piece, Places
-from gapkit.ensemble._spill import SpillFolder
-from gapkit.ensemble._union import Union
 from gapkit.errors import DataError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gapkit._threads import num_threads
-from gapkit.ensemble._average import average
-from gapkit.ensemble._explain_result import Explanation
-from gapkit.ensemble._fit_table import Table, Trial, lay_out, read_members
-from gapkit.ensemble._pieces import transform_table
+from gapkit.ensemble._averaging.average import average
+from gapkit.ensemble._explaining.result import Explanation
+from gapkit.ensemble._fitting.table import Table, Trial, lay_out, read_members
+from gapkit.ensemble._members.pieces import transform_table
 from gapkit.ensemble._weights import check_transforms, check_weights
 from gapkit.errors import UsageError
 from gapkit.metrics import Bootstrap, bootstrap_gap, gap

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gapkit.ensemble._lockstep import in_lockstep
-from gapkit.ensemble._plan import make_plan, to_table
+from gapkit.ensemble._averaging.lockstep import in_lockstep
+from gapkit.ensemble._averaging.plan import make_plan, to_table
 from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:

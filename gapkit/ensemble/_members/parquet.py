@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gapkit.ensemble._pieces import Piece
+from gapkit.ensemble._members.pieces import Piece
 from gapkit.errors import DataError
 
 if TYPE_CHECKING:

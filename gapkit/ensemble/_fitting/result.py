@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gapkit.ensemble._average import average
+from gapkit.ensemble._averaging.average import average
 from gapkit.ensemble._weights import Weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gapkit.ensemble._stack import Stacker
+    from gapkit.ensemble._fitting.stack import Stacker
     from gapkit.ensemble._weights import Knots
     from gapkit.metrics import Bootstrap, Comparison
     from gapkit.predictions import Predictions

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gapkit.ensemble._lockstep import Block, Progress, in_lockstep
-from gapkit.ensemble._plan import make_plan, to_table
+from gapkit.ensemble._averaging.lockstep import Block, Progress, in_lockstep
+from gapkit.ensemble._averaging.plan import make_plan, to_table
 from gapkit.ensemble._weights import Weights
 from gapkit.errors import UsageError
 from gapkit.io import check_output, open_submission

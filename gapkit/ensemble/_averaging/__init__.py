@@ -1,0 +1,1 @@
+"""Averages of members, in memory and from file to file."""

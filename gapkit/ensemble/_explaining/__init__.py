@@ -1,0 +1,1 @@
+"""What each member of an ensemble is worth."""

@@ -1,0 +1,1 @@
+"""Weights, calibrations and stackers, fitted on a holdout."""
