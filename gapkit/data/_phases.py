@@ -17,7 +17,7 @@ def phase_order(num_frames: int, stride: int) -> NDArray[np.int64]:
     return np.concatenate([np.arange(phase, num_frames, stride) for phase in range(stride)])
 
 
-def position_of(frame: Any, num_frames: int, stride: int) -> Any:
+def position_of(frame: Any, num_frames: Any, stride: int) -> Any:
     """Where a frame, or an array of frames, stands."""
     phase = frame % stride
     return phase * (num_frames // stride) + np.minimum(phase, num_frames % stride) + frame // stride

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import oracles
 import pytest
@@ -74,3 +76,100 @@ def test_orders_of_epochs_differ(store):
 def test_a_batch_of_no_videos_is_a_usage_error(store):
     with pytest.raises(UsageError, match="batch_size is 0"):
         Loader(store, batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"), [("paper", range(10)), ("code", range(5)), ("zero", [0])]
+)
+def test_starts_are_drawn_as_their_name_says(store, starts, expected):
+    loader = Loader(store, batch_size=23, starts=starts)
+    found = {frames[0] for number in range(12) for _, frames, _ in flatten(loader, number)}
+    assert found == set(expected)
+
+
+def test_starts_may_be_a_function(store):
+    loader = Loader(store, batch_size=4, starts=lambda rng, num_frames, stride: num_frames - stride)
+    for id_, frames, _ in flatten(loader, 0):
+        assert frames == [60 + int(id_[1:]) - 5]
+    with pytest.raises(UsageError, match=r"float64 of shape \(2,\).*\(23,\)"):
+        flatten(Loader(store, batch_size=4, starts=lambda rng, n, stride: np.zeros(2)), 0)
+
+
+def test_full_length_is_stride_one_from_zero(store):
+    for id_, frames, _ in flatten(Loader(store, batch_size=4, stride=1, starts="zero"), 0):
+        assert frames == list(range(60 + int(id_[1:])))
+
+
+@pytest.mark.parametrize("num_threads", [0, 1, 3])
+@pytest.mark.parametrize("num_ahead", [1, 4, 100])
+def test_threads_change_nothing(store, num_threads, num_ahead):
+    loader = Loader(store, batch_size=4, num_threads=num_threads, num_ahead=num_ahead)
+    assert flatten(loader, 2) == flatten(Loader(store, batch_size=4, num_threads=0), 2)
+
+
+@pytest.mark.parametrize("num_taken", range(6))
+def test_a_position_goes_on_where_it_was(store, num_taken):
+    whole = [batch.ids.tolist() for batch, _ in Loader(store, batch_size=4).epoch(3)]
+    loader = Loader(store, batch_size=4)
+    examples = loader.epoch(3)
+    taken = [next(examples)[0].ids.tolist() for _ in range(num_taken)]
+    position = json.loads(json.dumps(loader.position))
+    examples.close()
+    if num_taken == 0:
+        position |= {"epoch": 3}
+    left = [batch.ids.tolist() for batch, _ in Loader(store, batch_size=4).resume(position)]
+    assert num_taken == 6 or taken + left == whole
+    if num_taken == 6:
+        assert position["epoch"] == 4
+
+
+def test_a_position_of_another_loader_is_refused(store):
+    position = Loader(store, batch_size=4).position
+    for other in (Loader(store, batch_size=5), Loader(store, batch_size=4, seed=1)):
+        with pytest.raises(UsageError, match="does not fit"):
+            other.resume(position)
+    Loader(store, batch_size=2, num_ranks=2).resume(position)
+
+
+@pytest.mark.parametrize(("num_ranks", "batch_size"), [(2, 3), (3, 2), (4, 5), (23, 1), (5, 8)])
+def test_ranks_share_the_batches_of_one(store, num_ranks, batch_size):
+    ranks = [
+        list(Loader(store, batch_size=batch_size, rank=r, num_ranks=num_ranks).epoch(1))
+        for r in range(num_ranks)
+    ]
+    whole = list(Loader(store, batch_size=batch_size * num_ranks).epoch(1))
+    assert {len(rank) for rank in ranks} == {len(whole)}
+    for step, (batch, _) in enumerate(whole):
+        parts = [rank[step][0] for rank in ranks]
+        assert sorted(id_ for part in parts for id_ in part.ids) == sorted(batch.ids)
+        rows = {id_: row for row, id_ in enumerate(batch.ids)}
+        for part in parts:
+            for row, id_ in enumerate(part.ids):
+                length = part.num_frames[row]
+                assert length == batch.num_frames[rows[id_]]
+                np.testing.assert_array_equal(
+                    part.features["rgb"][row, :length], batch.features["rgb"][rows[id_], :length]
+                )
+
+
+def test_an_error_in_a_thread_comes_to_the_one_who_asks(store):
+    def starts(rng, num_frames, stride):
+        return np.full(len(num_frames), -1)
+
+    with pytest.raises(UsageError, match="start is -1"):
+        flatten(Loader(store, batch_size=4, starts=starts), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rank": 2, "num_ranks": 2}, "rank is 2. Of 2 ranks it is 0 to 1"),
+        ({"num_ranks": 0}, "num_ranks is 0"),
+        ({"num_threads": -1}, "num_threads is -1"),
+        ({"num_ahead": 0}, "num_ahead is 0"),
+        ({"starts": "middle"}, "starts is 'middle'. Use paper, code, zero"),
+    ],
+)
+def test_bad_options_are_named(store, options, words):
+    with pytest.raises(UsageError, match=words):
+        Loader(store, batch_size=4, **options)
