@@ -42,8 +42,8 @@ class Comparison:
     mean as the difference is from 0"""
     p_randomisation: float
     """Two-sided p of no difference: the share of random exchanges of the two files' rows whose
-    difference is at least as large: prefer it, unless the files' confidences are of different scales,
-    as before and after a calibration: exchanged rows then rank badly, and p is too large"""
+    difference is at least as large: prefer it, unless the confidences of the files are of different
+    scales, as before and after a calibration: exchanged rows then rank badly, and p is too large"""
     detectable_difference: float
     """Smallest true difference that a two-sided test at level 1 - confidence_level finds with a
     power of 0.8 on so many such videos"""
