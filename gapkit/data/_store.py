@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from ctypes import memmove
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gapkit.batch import Batch
-from gapkit.data._phases import crop_length, cut_crop, position_of
+from gapkit.data._phases import crop_length, position_of
+from gapkit.data._shards import Shards
 from gapkit.data._split import LABELS_FILE, SplitMeta
 from gapkit.errors import DataError, UsageError
 from gapkit.io import read_labels
@@ -59,14 +59,10 @@ class FrameStore:
         self.stride = meta.stride
         self.num_frames: NDArray[np.int64] = self._read_num_frames()
         self._check_count(len(self.num_frames))
-        self._dtype = np.uint8 if self.level == "frame" else np.float32
-        self._frame_starts = np.concatenate([[0], np.cumsum(self.num_frames)])
-        self._batches, starts = self._open_shards()
-        self._batch_starts = np.array(starts, np.int64)
-        self._addresses = {
-            name: np.array([batch[name].ctypes.data for batch in self._batches], np.int64)
-            for name in self.feature_sizes
-        }
+        self._shards = Shards(self.path, meta, self.num_frames)
+
+    def __reduce__(self) -> tuple[type[FrameStore], tuple[Path]]:
+        return FrameStore, (self.path,)  # a spawned worker opens it anew
 
     def __len__(self) -> int:
         return self.meta.num_videos
@@ -151,67 +147,11 @@ class FrameStore:
         if self.level == "video" or stride == self.stride:
             first_B = np.minimum(start_B, num_frames_B - 1)
             position_B: NDArray[np.int64] = position_of(first_B, num_frames_B, self.stride)
-            features = self._copy(index_B, position_B, length_B)
+            features = self._shards.copy(index_B, position_B, length_B)
         else:
-            features = self._gather(index_B, start_B, stride, length_B)
+            features = self._shards.gather(index_B, start_B, stride, length_B)
         ids_B = self.labels.id_column.take(pa.array(index_B)).to_numpy(zero_copy_only=False)
         return Batch(ids=ids_B, features=features, num_frames=length_B)
-
-    def _copy(
-        self,
-        index_B: NDArray[np.int64],
-        position_B: NDArray[np.int64],
-        length_B: NDArray[np.int64],
-    ) -> dict[str, NDArray[Any]]:
-        """So many stored frames of each video, from a position on: one copy each."""
-        batch_B = np.searchsorted(self._batch_starts, index_B, side="right") - 1
-        stored_B = self._frame_starts[index_B] - self._frame_starts[self._batch_starts[batch_B]]
-        longest = int(length_B.max(initial=0))
-        is_short_B = length_B < longest
-        features: dict[str, NDArray[Any]] = {}
-        for name, size in self.feature_sizes.items():
-            out_BTD = np.empty((len(index_B), longest, size), self._dtype)
-            frame_bytes = size * out_BTD.itemsize
-            source_B = self._addresses[name][batch_B] + (stored_B + position_B) * frame_bytes
-            target_B = out_BTD.ctypes.data + np.arange(len(index_B)) * (longest * frame_bytes)
-            # Without the GIL, and half as fast again as assigning slices: no views to be made.
-            for copy in zip(
-                target_B.tolist(),
-                source_B.tolist(),
-                (length_B * frame_bytes).tolist(),
-                strict=True,
-            ):
-                memmove(*copy)
-            for b in np.flatnonzero(is_short_B).tolist():
-                out_BTD[b, length_B[b] :] = 0
-            is_frames = self.level == "frame"
-            features[name] = out_BTD if is_frames else out_BTD.reshape(len(index_B), size)
-        return features
-
-    def _gather(
-        self,
-        index_B: NDArray[np.int64],
-        start_B: NDArray[np.int64],
-        stride: int,
-        length_B: NDArray[np.int64],
-    ) -> dict[str, NDArray[Any]]:
-        """Crops of a stride that the frames are not laid out for."""
-        batch_B = np.searchsorted(self._batch_starts, index_B, side="right") - 1
-        stored_B = self._frame_starts[index_B] - self._frame_starts[self._batch_starts[batch_B]]
-        features: dict[str, NDArray[Any]] = {}
-        for name, size in self.feature_sizes.items():
-            out_BTD = np.zeros((len(index_B), int(length_B.max(initial=0)), size), np.uint8)
-            for b, index in enumerate(index_B.tolist()):
-                frames_TD = self._batches[batch_B[b]][name].reshape(-1, size)[stored_B[b] :]
-                out_BTD[b, : length_B[b]] = cut_crop(
-                    frames_TD[: self.num_frames[index]],
-                    self.stride,
-                    int(start_B[b]),
-                    stride,
-                    int(length_B[b]),
-                )
-            features[name] = out_BTD
-        return features
 
     def truth(self, indices: ArrayLike) -> NDArray[np.bool_]:
         """Return the true labels of videos, dense: (B, num_classes) bool."""
@@ -254,52 +194,3 @@ class FrameStore:
             raise DataError(f"{path}: damaged ({reason}). Import the split again.") from None
         num_frames: NDArray[np.int64] = column.to_numpy().astype(np.int64)
         return num_frames
-
-    def _open_shards(self) -> tuple[list[dict[str, Any]], list[int]]:
-        """Views of the features of each record batch, and the video that each starts with."""
-        batches: list[dict[str, Any]] = []
-        starts: list[int] = []
-        num_videos = 0
-        for name, num_in_shard in self.meta.shards.items():
-            path, before = self.path / name, num_videos
-            try:
-                reader = pa.ipc.open_file(pa.memory_map(str(path)))
-                for i in range(reader.num_record_batches):
-                    batch = reader.get_batch(i)
-                    starts.append(num_videos)
-                    num_videos += batch.num_rows
-                    batches.append({f: self._view(batch.column(f)) for f in self.feature_sizes})
-                    self._check_size(path, starts[-1], num_videos, batches[-1])
-            except (OSError, KeyError, pa.ArrowException) as error:
-                reason = " ".join(str(error).split())
-                raise DataError(
-                    f"{path}: missing or damaged ({reason}). Import the split again."
-                ) from None
-            if num_videos - before != num_in_shard:
-                raise DataError(
-                    f"{path}: {num_videos - before} videos, and split.json says {num_in_shard}. "
-                    f"Import the split again."
-                )
-        return batches, starts
-
-    def _view(self, column: pa.Array) -> NDArray[Any]:
-        """All values of a record batch, one video after another."""
-        if self.level == "video":
-            values: NDArray[Any] = column.flatten().to_numpy()
-            return values
-        _, _, data = column.buffers()
-        return np.frombuffer(b"" if data is None else data, np.uint8)
-
-    def _check_size(
-        self, path: Path, start: int, stop: int, views: dict[str, NDArray[Any]]
-    ) -> None:
-        """Crops are cut where num_frames says that a video lies: refuse what has other frames."""
-        stop = min(stop, len(self.num_frames))
-        num_frames = int(self._frame_starts[stop] - self._frame_starts[min(start, stop)])
-        for name, size in self.feature_sizes.items():
-            if views[name].size != num_frames * size:
-                raise DataError(
-                    f"{path}: videos {start} to {stop - 1} have {views[name].size:,} values of "
-                    f"{name!r}, and {LABELS_FILE} says {num_frames * size:,}. "
-                    f"Import the split again."
-                )

@@ -1,7 +1,11 @@
 import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import oracles
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import records
 
@@ -205,4 +209,52 @@ def test_an_absent_split_names_those_that_are_there(videos, tmp_path):
     file = records.write_frames(tmp_path / "a.tfrecord", {"v1": videos["v1"]})
     import_tfrecords([file], tmp_path / "train", num_classes=7)
     with pytest.raises(DataError, match=r"no such split\. .* has train"):
+        FrameStore(tmp_path / "val")
+
+
+def test_a_store_goes_to_spawned_workers(store):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        batch = pool.submit(store.crops, [3, 0], [1, 0]).result(60)
+    expected = store.crops([3, 0], [1, 0])
+    assert batch.ids.tolist() == expected.ids.tolist()
+    for name in SIZES:
+        np.testing.assert_array_equal(batch.features[name], expected.features[name])
+
+
+def test_threads_cut_the_same_crops(store):
+    rng = np.random.default_rng(5)
+    asked = [(rng.integers(len(store), size=6), rng.integers(9, size=6)) for _ in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda pair: store.crops(*pair), asked))
+    for batch, pair in zip(found, asked, strict=True):
+        expected = store.crops(*pair)
+        for name in SIZES:
+            np.testing.assert_array_equal(batch.features[name], expected.features[name])
+
+
+def test_what_lies_on_disk_alone_is_read(store, monkeypatch):
+    expected = store.crops(range(len(store)), 2)
+    monkeypatch.setattr(
+        "gapkit.data._shards._count_disk_reads", iter(range(0, 10**6, 100)).__next__
+    )
+    for _ in range(3):
+        again = store.crops(range(len(store)), 2)
+        for name in SIZES:
+            np.testing.assert_array_equal(again.features[name], expected.features[name])
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_frames_that_labels_do_not_tell_of_are_refused(tmp_path, videos, change):
+    file = records.write_frames(tmp_path / "a.tfrecord", videos)
+    import_tfrecords([file], tmp_path / "val", num_classes=7)
+    path = tmp_path / "val" / "labels.parquet"
+    table = pq.read_table(path)
+    counts = table["num_frames"].to_pylist()
+    counts[4] += change
+    column = pa.array(counts, pa.int32())
+    pq.write_table(
+        table.set_column(table.schema.get_field_index("num_frames"), "num_frames", column), path
+    )
+    with pytest.raises(DataError, match=r"features-00000.arrow: videos 0 to 9 have .* 'rgb'"):
         FrameStore(tmp_path / "val")
