@@ -60,7 +60,8 @@ class FrameStore:
         self.stride = meta.stride
         self.labels: Labels = read_labels(self.path / LABELS_FILE)
         self.num_frames: NDArray[np.int64] = self._read_num_frames()
-        if len(self.labels) != meta.num_videos:
+        self._row_N = self._read_rows()
+        if self._row_N is None and len(self.labels) != meta.num_videos:
             raise DataError(
                 f"{self.path / LABELS_FILE}: {len(self.labels)} videos, and split.json says "
                 f"{meta.num_videos}. Import the split again."
@@ -132,8 +133,9 @@ class FrameStore:
         start_B = np.broadcast_to(start_B, index_B.shape)
         stride = self.stride if stride is None else stride
         self._check(index_B, start_B, stride, max_frames)
-        batch_B = np.searchsorted(self._batch_starts, index_B, side="right") - 1
-        row_B = index_B - self._batch_starts[batch_B]
+        place_B = index_B if self._row_N is None else self._row_N[index_B]
+        batch_B = np.searchsorted(self._batch_starts, place_B, side="right") - 1
+        row_B = place_B - self._batch_starts[batch_B]
         places = list(zip(batch_B.tolist(), row_B.tolist(), strict=True))
         if self.level == "video":
             length_B = np.ones(len(index_B), np.int64)
@@ -192,6 +194,22 @@ class FrameStore:
             column = file.read(columns=["num_frames"])["num_frames"]
         num_frames: NDArray[np.int64] = column.to_numpy().astype(np.int64)
         return num_frames
+
+    def _read_rows(self) -> NDArray[np.int64] | None:
+        """Where in the shards each video lies; None where all of them are listed, in order."""
+        path = self.path / LABELS_FILE
+        with pq.ParquetFile(path) as file:
+            if "row" not in file.schema_arrow.names:
+                return None
+            row_N = file.read(columns=["row"])["row"].to_numpy().astype(np.int64)
+        num_stored = self.meta.num_videos
+        if len(row_N) and not 0 <= row_N.min() <= row_N.max() < num_stored:
+            wrong = int(np.flatnonzero((row_N < 0) | (row_N >= num_stored))[0])
+            raise DataError(
+                f"{path}: row {wrong}: lies at {row_N[wrong]} of the shards, which hold "
+                f"{num_stored} videos. Import the split again."
+            )
+        return np.asarray(row_N)
 
     def _open_shards(self) -> tuple[list[dict[str, Any]], list[int]]:
         """Views of the features of each record batch, and the video that each starts with."""

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -84,3 +87,18 @@ def test_unknown_number_of_labels_names_the_options(cli, corpus, tmp_path, snaps
     cli(*command).fails(file, "--num-classes", "--vocabulary")
     assert snapshot(tmp_path) == before
     cli(*command, "--vocabulary", corpus / "vocabulary.csv").succeeds()
+
+
+def test_a_holdout_is_a_split_like_any_other(cli, data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    command = ("data", "holdout", tmp_path / "data", "--num-videos", 40, "--to", "dev")
+    said = cli(*command).succeeds().stdout
+    assert said == f"{tmp_path}/data/dev: 40 videos held out of train, which keeps 200\n"
+    assert "complete already, 40 videos" in cli(*command).succeeds().stdout
+    options = ("--data", tmp_path / "data", "--split", "dev", "-o", tmp_path / "p.parquet")
+    cli("predict", "stranger_prior", *options).succeeds()
+    scored = cli(
+        "score", tmp_path / "p.parquet", "--labels", "dev", "--data", tmp_path / "data", "--json"
+    ).succeeds()
+    assert json.loads(scored.stdout)[0]["num_videos"] == 40
+    cli(*command[:4], 200, "--to", "dev").fails("--overwrite", "40 videos")
