@@ -98,7 +98,10 @@ def _warn_of_unlearned(train: SplitColumns, split: SplitColumns) -> list[str]:
     unlearned = np.setdiff1d(split.labels, train.labels)
     if unlearned.size == 0 or train.labels.size == 0:
         return []
-    return [f"{_count(unlearned.size, 'label')} that no video of train has, as {unlearned[0]}."]
+    first = int(unlearned[0])
+    named = split.names is not None and 0 <= first < len(split.names)
+    name = f"{first} ({split.names[first]})" if split.names is not None and named else str(first)
+    return [f"{_count(unlearned.size, 'label')} that no video of train has, as {name}."]
 
 
 def _count(count: int, noun: str) -> str:

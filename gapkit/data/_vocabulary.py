@@ -58,7 +58,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
                 f"{path}: line {line}: index {index!r} is not a new whole number. "
                 f"Number the labels 0, 1, ..., each once."
             )
-        names[int(index)] = row[column] or ""
+        names[int(index)] = row[column] or f"label {index}"  # one of 2018 has none
         verticals[int(index)] = [row[name] for name in named if row.get(name)]
     absent = next((i for i in range(len(names)) if i not in names), None)
     if absent is not None:
