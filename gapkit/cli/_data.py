@@ -1,4 +1,4 @@
-"""`gapkit data`: import, synth, info."""
+"""`gapkit data`: import, and the other commands of the group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gapkit.cli._console import Progress, note, plural, print_table
+from gapkit.cli._console import Progress, note, plural
+from gapkit.cli._data_holdout import holdout
+from gapkit.cli._data_info import info, names
+from gapkit.cli._data_synth import synth
 from gapkit.cli._options import Overwrite
 
 data_app = typer.Typer(no_args_is_help=True, help="Make splits of videos and look at them.")
@@ -61,71 +64,5 @@ def import_files(
         note(f"{plural(result.num_unlabelled, 'video')} without labels: nothing to score there.")
 
 
-@data_app.command()
-def synth(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the TFRecords.")],
-    num_videos: Annotated[int, typer.Option(help="Videos in all; a fifth goes to val.")] = 5000,
-    num_classes: Annotated[int, typer.Option(help="Labels.")] = 100,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
-    rgb_size: Annotated[int, typer.Option(help="Visual values a frame.")] = 1024,
-    audio_size: Annotated[int, typer.Option(help="Audio values a frame.")] = 128,
-    max_frames: Annotated[int, typer.Option(help="Frames of the longest video.")] = 300,
-    overwrite: Overwrite = False,
-) -> None:
-    """Make a synthetic corpus of TFRecords.
-
-    It has the shape of YouTube-8M at frame level: train-*.tfrecord, val-*.tfrecord.
-    """
-    from gapkit.data import synthesize
-
-    with Progress("making", "videos") as progress:
-        made = synthesize(
-            output,
-            num_videos=num_videos,
-            num_classes=num_classes,
-            seed=seed,
-            rgb_size=rgb_size,
-            audio_size=audio_size,
-            max_frames=max_frames,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    kinds = made.world.kinds
-    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-    print(
-        f"{output}: {made.num_train:,} + {made.num_val:,} videos (train, val), "
-        f"{num_classes} labels: {counts}\n"
-        f"next: gapkit data import {output}/train-*.tfrecord -o data/train"
-    )
-
-
-@data_app.command()
-def info(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of splits, or one split.")],
-) -> None:
-    """Say what splits there are, and their figures."""
-    from gapkit.data import describe
-
-    splits = describe(data)
-    print_table(
-        ["split", "videos", "level", "features", "frames", "stride", "labels", "a video", "MB"],
-        [
-            [
-                split.name,
-                f"{split.num_videos:,}",
-                split.level,
-                "+".join(f"{name}:{size}" for name, size in split.feature_sizes.items()),
-                f"{split.num_frames:,}",
-                str(split.stride),
-                f"{split.num_classes:,}",
-                f"{split.labels_per_video:.2f}",
-                f"{split.size_bytes / 1e6:,.1f}",
-            ]
-            for split in splits
-        ],
-    )
-    for split in splits:
-        most = ", ".join(f"{name} {count:,}" for name, count in split.most_frequent)
-        print(f"{split.name}: most frequent {most}; {plural(split.num_unseen, 'label')} unseen")
-        if split.num_unlabelled:
-            note(f"{split.name}: {plural(split.num_unlabelled, 'video')} without labels.")
+for _command in (synth, holdout, info, names):
+    data_app.command()(_command)

@@ -94,7 +94,7 @@ def _make_data(output: Path) -> None:
     options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in sizes.items())
     print(f"$ gapkit data synth -o {corpus} {options} --max-frames 80", flush=True)
     with Progress("making", "videos") as progress:
-        synthesize(corpus, **sizes, max_frames=80, overwrite=True, progress=progress)
+        synthesize(corpus, **sizes, max_frames=80, part=None, overwrite=True, progress=progress)
     for split in ("train", "val"):
         print(f"$ gapkit data import {corpus}/{split}-*.tfrecord -o {output}/data/{split}")
         files = sorted(corpus.glob(f"{split}-*.tfrecord"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gapkit.errors import DataError, UsageError
+from gapkit.errors import UsageError
 
 Submissions = Annotated[list[Path], typer.Argument(metavar="FILE", help="Submissions.")]
 DataFolder = Annotated[
@@ -31,10 +31,10 @@ def labels_path(name: str, data: Path) -> Path:
         path = Path(name)
         return path / "labels.parquet" if path.is_dir() else path
     path = data / name / "labels.parquet"
-    if not path.is_file():
-        from gapkit.data import missing_split
+    if not path.is_file() or (data / f".{name}.pending").exists():  # the import takes its time
+        from gapkit.data import find_labels
 
-        raise DataError(missing_split(path.parent))
+        return find_labels(path.parent)
     return path
 
 

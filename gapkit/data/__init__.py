@@ -1,19 +1,25 @@
 """Splits of videos with features and labels: made from TFRecords, read as crops."""
 
 from gapkit.data._describe import SplitFigures, describe
+from gapkit.data._holdout import HoldoutResult, hold_out
 from gapkit.data._import import ImportResult, import_tfrecords
 from gapkit.data._loader import Loader
-from gapkit.data._split import missing_split
+from gapkit.data._names import attach_vocabulary
+from gapkit.data._split import find_labels, missing_split
 from gapkit.data._store import FrameStore
 from gapkit.data._synth import SynthCorpus, synthesize
 
 __all__ = [
     "FrameStore",
+    "HoldoutResult",
     "ImportResult",
     "Loader",
     "SplitFigures",
     "SynthCorpus",
+    "attach_vocabulary",
     "describe",
+    "find_labels",
+    "hold_out",
     "import_tfrecords",
     "missing_split",
     "synthesize",

@@ -17,7 +17,7 @@ from gapkit.data._records import Video, read_videos
 from gapkit.data._split import FILES, LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
 from gapkit.data._store import FrameStore
 from gapkit.data._tfrecord import load_crc32c
-from gapkit.data._vocabulary import Vocabulary, find_vocabulary
+from gapkit.data._vocabulary import Vocabulary, find_vocabulary, with_names
 from gapkit.errors import DataError, UsageError
 from gapkit.io import labels_to_table, read_labels, replacing_folder
 from gapkit.predictions import Labels
@@ -155,11 +155,12 @@ def _complete_split(
         return None
     try:
         store = FrameStore(output)
+        names = store.labels.label_names
     except DataError:
         return None  # not complete, whatever it was made of
     keys = ("sources", "num_classes", "stride")
     same = all(getattr(store.meta, key) == getattr(meta, key) for key in keys)
-    return store.meta if same and store.labels.label_names == label_names else None
+    return store.meta if same and names == label_names else None
 
 
 def _write_split(
@@ -198,6 +199,7 @@ def _write_split(
     table = labels_to_table(
         Labels(ids, labels, num_classes=meta.num_classes, label_names=vocabulary.names)
     )
+    table = with_names(table, vocabulary)
     table = table.append_column("num_frames", pa.array(num_frames, pa.int32()))
     pq.write_table(table, folder / LABELS_FILE, write_page_checksum=True)
     meta = SplitMeta(**{**vars(meta), "num_videos": len(ids), "shards": shards})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from gapkit.data._pending import finish_holdout
 from gapkit.data._phases import phase_order
 from gapkit.errors import DataError
 
@@ -61,6 +62,7 @@ class SplitMeta:
     @classmethod
     def read(cls, folder: Path) -> SplitMeta:
         """What a split's split.json says; DataError where there is none."""
+        finish_holdout(folder)
         path = folder / SPLIT_FILE
         try:
             about = json.loads(path.read_text())
@@ -83,13 +85,29 @@ class SplitMeta:
 def missing_split(folder: Path) -> str:
     """That a split is not there, and which ones are."""
     data = folder.parent
-    there = sorted(path.parent.name for path in data.glob(f"*/{SPLIT_FILE}"))
+    there = [folder.name for folder in split_folders(data)]
     if there:
         return f"{folder}: no such split. {data} has {', '.join(there)}."
     return (
         f"{folder}: no such split, and {data} has none. "
         f"Make one: gapkit data import FILES... -o {folder}"
     )
+
+
+def find_labels(split: Path) -> Path:
+    """Return the labels file of a split; DataError names the splits that are there."""
+    finish_holdout(split)
+    if not (split / LABELS_FILE).is_file():
+        raise DataError(missing_split(split))
+    return split / LABELS_FILE
+
+
+def split_folders(data: Path) -> list[Path]:
+    """The splits of a folder, by name; an interrupted holdout among them is finished."""
+    for pending in data.glob(".*.pending"):
+        finish_holdout(data / pending.name.removeprefix(".").removesuffix(".pending"))
+    folders = sorted(path.parent for path in data.glob(f"*/{SPLIT_FILE}"))
+    return [folder for folder in folders if not folder.name.startswith(".")]
 
 
 def shard_schema(level: str, feature_sizes: dict[str, int]) -> pa.Schema:

@@ -58,14 +58,15 @@ class FrameStore:
         self.level = meta.level
         self.stride = meta.stride
         self.num_frames: NDArray[np.int64] = self._read_num_frames()
+        self._row_N = self._read_rows()
         self._check_count(len(self.num_frames))
-        self._shards = Shards(self.path, meta, self.num_frames)
+        self._shards = Shards(self.path, meta)
 
     def __reduce__(self) -> tuple[type[FrameStore], tuple[Path]]:
         return FrameStore, (self.path,)  # a spawned worker opens it anew
 
     def __len__(self) -> int:
-        return self.meta.num_videos
+        return len(self.num_frames)
 
     def __repr__(self) -> str:
         return (
@@ -86,10 +87,11 @@ class FrameStore:
         return labels
 
     def _check_count(self, num_videos: int) -> None:
-        if num_videos != len(self):
+        expected = self.meta.num_videos if self._row_N is None else len(self._row_N)
+        if num_videos != expected:
             raise DataError(
                 f"{self.path / LABELS_FILE}: {num_videos} videos, and split.json says "
-                f"{len(self)}. Import the split again."
+                f"{expected}. Import the split again."
             )
 
     @cached_property
@@ -142,14 +144,15 @@ class FrameStore:
         start_B = np.broadcast_to(start_B, index_B.shape)
         stride = self.stride if stride is None else stride
         self._check(index_B, start_B, stride, max_frames)
+        row_B = index_B if self._row_N is None else self._row_N[index_B]
         num_frames_B = self.num_frames[index_B]
         length_B = crop_length(num_frames_B, start_B, stride, max_frames)
         if self.level == "video" or stride == self.stride:
             first_B = np.minimum(start_B, num_frames_B - 1)
             position_B: NDArray[np.int64] = position_of(first_B, num_frames_B, self.stride)
-            features = self._shards.copy(index_B, position_B, length_B)
+            features = self._shards.copy(row_B, num_frames_B, position_B, length_B)
         else:
-            features = self._shards.gather(index_B, start_B, stride, length_B)
+            features = self._shards.gather(row_B, num_frames_B, start_B, stride, length_B)
         ids_B = self.labels.id_column.take(pa.array(index_B)).to_numpy(zero_copy_only=False)
         return Batch(ids=ids_B, features=features, num_frames=length_B)
 
@@ -192,5 +195,26 @@ class FrameStore:
             read_labels(path)  # says what is wrong with the file
             reason = " ".join(str(error).split())
             raise DataError(f"{path}: damaged ({reason}). Import the split again.") from None
-        num_frames: NDArray[np.int64] = column.to_numpy().astype(np.int64)
+        num_frames: NDArray[np.int64] = column.fill_null(0).to_numpy().astype(np.int64)
+        if len(num_frames) and num_frames.min() < 1:
+            row = int(num_frames.argmin())
+            raise DataError(
+                f"{path}: row {row}: num_frames is {num_frames[row]}. Import the split again."
+            )
         return num_frames
+
+    def _read_rows(self) -> NDArray[np.int64] | None:
+        """Where in the shards each video lies; None where all of them are listed, in order."""
+        path = self.path / LABELS_FILE
+        with pq.ParquetFile(path) as file:
+            if "row" not in file.schema_arrow.names:
+                return None
+            row_N = file.read(columns=["row"])["row"].to_numpy().astype(np.int64)
+        num_stored = self.meta.num_videos
+        if len(row_N) and not 0 <= row_N.min() <= row_N.max() < num_stored:
+            wrong = int(np.flatnonzero((row_N < 0) | (row_N >= num_stored))[0])
+            raise DataError(
+                f"{path}: row {wrong}: lies at {row_N[wrong]} of the shards, which hold "
+                f"{num_stored} videos. Import the split again."
+            )
+        return np.asarray(row_N)

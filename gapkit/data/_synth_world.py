@@ -1,4 +1,4 @@
-"""A made-up world of labelled videos: what labels there are and how each looks, sounds and unfolds.
+"""A made-up world of labelled videos: what labels there are, and which a video has.
 
 Shape letters: C labels, E events of a label (1 or 2), T frames, D features (rgb, then audio).
 """
@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gapkit.data._synth_frames import draw_frames, make_events, quantise
 from gapkit.errors import UsageError
 
-Kind = Literal["visual", "audible", "order"]
+Kind = Literal["visual", "audio", "order", "both"]
 Split = Literal["train", "val"]
 
 VERTICALS = (
@@ -23,19 +24,12 @@ VERTICALS = (
     "Science", "Shopping", "Sports", "Travel",
 )  # fmt: skip
 LABELS_PER_VERTICAL = 8  # as long as there are verticals left
-KINDS_OF_PAIRS: tuple[Kind, ...] = ("visual", "visual", "visual", "audible", "order")
+KINDS_OF_PAIRS: tuple[Kind, ...] = ("visual", "visual", "audio", "order", "both")
 ZIPF_OFFSET = 3.0  # frequency of label r is proportional to 1 / (r + 1 + offset)
 MEAN_FURTHER_LABELS = 2.0  # Poisson; every video has one label to begin with
 DROP_CHANCE = 0.1  # that the machine misses a true label
 FALSE_CHANCE = 0.1  # that it adds a false one to a video
 SHORTEST = 0.4  # a video's least length, as a part of max_frames
-SEGMENT = (0.25, 0.6)  # a label's least and greatest part of its video
-EVENT = (0.2, 0.45)  # the same for each of the two events of an order label
-LOUDNESS = (0.7, 1.3)  # how strongly a video shows a label
-STRENGTH = 1.0  # of a prototype, for 1 feature; it falls with the fourth root of their number
-WEAK_AUDIO = 0.3  # strength of the sound of a visual label
-BACKGROUND = 0.5  # standard deviation of what is constant in a video
-NOISE = 0.6  # standard deviation of a frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +42,8 @@ class SynthVideo:
     """(K,) rising; with the noise of a machine that labels."""
     true_labels: NDArray[np.int64]
     """(J,) rising; what is in the frames."""
+    decoy: tuple[int, str] | None
+    """A label that is not there, and the feature that shows its half all the same."""
     rgb: NDArray[np.uint8]
     """(T, rgb_size), quantised as in YouTube-8M."""
     audio: NDArray[np.uint8]
@@ -69,8 +65,8 @@ class SynthWorld:
     Examples
     --------
     >>> world = SynthWorld(num_classes=20, rgb_size=8, audio_size=4, max_frames=10, seed=1)
-    >>> [world.kinds.count(kind) for kind in ("visual", "audible", "order")]
-    [12, 4, 4]
+    >>> [world.kinds.count(kind) for kind in ("visual", "audio", "order", "both")]
+    [8, 4, 4, 4]
     >>> world.video("train", 0).rgb.shape[1]
     8
     """
@@ -96,7 +92,10 @@ class SynthWorld:
 
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
-        """What tells each label apart: its picture, its sound alone, or the order of its events.
+        """What tells each label apart.
+
+        'visual': its picture. 'audio': its sound. 'both': that its picture and its sound are there
+        together, since either alone is as often a decoy. 'order': the order of its two pictures.
 
         Labels 2j and 2j + 1 are of one kind; of kind 'order' they are a pair, which shares two
         events: one label shows them in one order, its partner in the other.
@@ -149,65 +148,69 @@ class SynthWorld:
     @cached_property
     def events(self) -> tuple[NDArray[np.float32], ...]:
         """What each label adds to the frames of its events: (E, D), in the order of time."""
-        rng = self._rng("events")
-        num_features = self.rgb_size + self.audio_size
-        scale_D = np.full(num_features, STRENGTH * self.audio_size**-0.25, np.float32)
-        scale_D[: self.rgb_size] = STRENGTH * self.rgb_size**-0.25
-        is_rgb_D = np.arange(num_features) < self.rgb_size
-        events: list[NDArray[np.float32]] = []
-        for label, kind in enumerate(self.kinds):
-            if kind == "order" and label % 2 == 1:
-                events.append(events[-1][::-1])
-                continue
-            event_ED = rng.standard_normal((2 if kind == "order" else 1, num_features), np.float32)
-            event_ED *= scale_D
-            if kind == "audible":
-                event_ED[:, is_rgb_D] = 0
-            else:
-                event_ED[:, ~is_rgb_D] *= WEAK_AUDIO if kind == "visual" else 0
-            events.append(event_ED)
-        return tuple(events)
+        return make_events(self._rng("events"), self.kinds, self.rgb_size, self.audio_size)
 
     @cached_property
     def _is_order(self) -> NDArray[np.bool_]:
         return np.array([kind == "order" for kind in self.kinds])
 
+    @cached_property
+    def _is_both(self) -> NDArray[np.bool_]:
+        return np.array([kind == "both" for kind in self.kinds])
+
+    def labels(self, split: Split, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return a video's labels, observed and true, as `video` has them, without its frames."""
+        true_labels, labels = self._draw_both(self._rng(split, index))
+        return np.sort(labels), np.sort(true_labels)
+
     def video(self, split: Split, index: int) -> SynthVideo:
         """Return one video of a split, the same whichever were made before it."""
         rng = self._rng(split, index)
-        true_labels = self._draw_labels(rng)
-        labels = self._observe(rng, true_labels)
+        true_labels, labels = self._draw_both(rng)
         low = max(1, round(SHORTEST * self.max_frames))
         num_frames = int(rng.integers(low, self.max_frames + 1))
-        q_TD = quantise(self.draw_frames(rng, true_labels, num_frames))
+        decoy = self._draw_decoy(rng, true_labels)
+        q_TD = quantise(self.draw_frames(rng, true_labels, num_frames, decoy))
         return SynthVideo(
             id=f"{split}-{index:06d}",
             labels=np.sort(labels),
             true_labels=np.sort(true_labels),
+            decoy=decoy,
             rgb=q_TD[:, : self.rgb_size],
             audio=q_TD[:, self.rgb_size :],
         )
 
     def draw_frames(
-        self, rng: np.random.Generator, labels: NDArray[np.int64], num_frames: int
+        self,
+        rng: np.random.Generator,
+        labels: NDArray[np.int64],
+        num_frames: int,
+        decoy: tuple[int, str] | None = None,
     ) -> NDArray[np.float32]:
-        """Return frames (T, D) that show the labels, over a background and under noise.
+        """Return frames (T, D) that show the labels, over a background and under noise."""
+        shown = [self.events[label] for label in labels]
+        if decoy is not None:
+            half_ED = self.events[decoy[0]].copy()
+            hidden = slice(self.rgb_size, None) if decoy[1] == "rgb" else slice(self.rgb_size)
+            half_ED[:, hidden] = 0
+            shown.append(half_ED)
+        return draw_frames(rng, shown, num_frames, self.rgb_size + self.audio_size)
 
-        But for the order of events, videos are as likely backwards: the set of the frames tells
-        nothing of which label of an order pair they show.
-        """
-        num_features = self.rgb_size + self.audio_size
-        x_TD = rng.standard_normal((num_frames, num_features), np.float32)
-        x_TD *= NOISE
-        x_TD += BACKGROUND * rng.standard_normal(num_features, np.float32)
-        for label in labels:
-            loudness = np.float32(rng.uniform(*LOUDNESS))
-            event_ED = self.events[label]
-            for event_D, (start, stop) in zip(
-                event_ED, draw_segments(rng, len(event_ED), num_frames), strict=True
-            ):
-                x_TD[start:stop] += loudness * event_D
-        return x_TD
+    def false_chances(
+        self, true_labels: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the false labels that a video may get, and the chance of each if it gets one."""
+        is_candidate = self.verticals == self.verticals[true_labels[0]]
+        is_candidate[true_labels] = False
+        if self._is_order[true_labels].any():
+            is_candidate &= ~self._is_order
+        candidates = np.flatnonzero(is_candidate)
+        weights = self.weights[candidates]
+        return candidates, weights / max(weights.sum(), 1e-300)
+
+    def _draw_both(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        true_labels = self._draw_labels(rng)
+        return true_labels, self._observe(rng, true_labels)
 
     def _draw_labels(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return the true labels of a video, the likeliest first; all of one vertical.
@@ -226,46 +229,38 @@ class SynthWorld:
     def _observe(
         self, rng: np.random.Generator, true_labels: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Return the labels that a fallible machine gives."""
+        """Return the labels that a fallible machine gives: at least one that is true."""
         is_kept = rng.random(len(true_labels)) >= DROP_CHANCE
-        is_kept[0] |= not is_kept.any()
+        if not is_kept.any():
+            is_kept[rng.integers(len(true_labels))] = True
         labels = true_labels[is_kept]
         if rng.random() >= FALSE_CHANCE:
             return labels
-        is_candidate = self.verticals == self.verticals[true_labels[0]]
-        is_candidate[true_labels] = False
-        if self._is_order[true_labels].any():
-            is_candidate &= ~self._is_order
-        candidates = np.flatnonzero(is_candidate)
+        candidates, chances = self.false_chances(true_labels)
         if len(candidates) == 0:
             return labels
+        return np.append(labels, rng.choice(candidates, p=chances))
+
+    def _draw_decoy(
+        self, rng: np.random.Generator, true_labels: NDArray[np.int64]
+    ) -> tuple[int, str] | None:
+        """Return half of a label that takes both halves, from the video's vertical.
+
+        One a video: then such a label's picture is about as often a decoy as the label itself.
+        """
+        is_candidate = self._is_both & (self.verticals == self.verticals[true_labels[0]])
+        is_candidate[true_labels] = False
+        candidates = np.flatnonzero(is_candidate)
+        if len(candidates) == 0:
+            return None
         weights = self.weights[candidates]
-        return np.append(labels, rng.choice(candidates, p=weights / weights.sum()))
+        label = int(rng.choice(candidates, p=weights / weights.sum()))
+        return label, ("rgb", "audio")[int(rng.integers(2))]
 
     def _rng(self, stream: str, index: int = 0) -> np.random.Generator:
         """Return the generator of one stream; numpy pads keys with 0, so all have three parts."""
         streams = ("train", "val", "kinds", "verticals", "events")
         return np.random.default_rng([self.seed, streams.index(stream), index])
-
-
-def draw_segments(
-    rng: np.random.Generator, num_events: int, num_frames: int
-) -> list[tuple[int, int]]:
-    """Return (start, stop) of each event, in the order of time; apart where the frames suffice."""
-    least, greatest = SEGMENT if num_events == 1 else EVENT
-    lengths = np.maximum(1, rng.uniform(least, greatest, num_events) * num_frames).astype(np.int64)
-    slack = max(0, num_frames - int(lengths.sum()))
-    gaps = np.sort(rng.integers(0, slack + 1, num_events))
-    starts = gaps + np.cumsum(lengths) - lengths
-    starts = np.minimum(starts, num_frames - lengths)
-    return [(int(a), int(a + n)) for a, n in zip(starts, lengths, strict=True)]
-
-
-def quantise(x: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return x as YouTube-8M stores it: `x = q * 4/255 + 4/512 - 2`, cut to [0, 255]."""
-    q = (x - np.float32(4 / 512 - 2)) * np.float32(255 / 4)
-    np.rint(q, out=q)
-    return np.clip(q, 0, 255, out=q).astype(np.uint8)
 
 
 def check_at_least(name: str, value: int, least: int) -> None:

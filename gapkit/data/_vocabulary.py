@@ -1,15 +1,22 @@
-"""How many labels a data set has, and what they are called."""
+"""How many labels a data set has, what they are called, and what verticals they belong to."""
 
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from gapkit.errors import DataError
 
 FILE_NAME = "vocabulary.csv"
 _NAME_COLUMNS = ("name", "display_name")  # ours and YouTube-8M's; AudioSet's
+_VERTICAL_COLUMNS = (("vertical",), ("vertical1", "vertical2", "vertical3"))  # of 2017; of 2018
+_METADATA_KEY = b"gapkit"  # as in every labels file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +29,8 @@ class Vocabulary:
     """A name a label, None where they are not known"""
     source: str
     """Where it comes from, for messages"""
+    verticals: list[list[str]] | None = None
+    """The verticals of each label, None where they are not known"""
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -39,7 +48,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise DataError(
             f"{path}: its columns are {','.join(columns) or 'none'}; index,name are needed."
         )
+    named = next((group for group in _VERTICAL_COLUMNS if group[0] in columns), ())
     names: dict[int, str] = {}
+    verticals: dict[int, list[str]] = {}
     for line, row in enumerate(rows, start=2):
         index = row["index"]
         if not index or not index.isdecimal() or int(index) in names:
@@ -47,13 +58,39 @@ def read_vocabulary(path: Path) -> Vocabulary:
                 f"{path}: line {line}: index {index!r} is not a new whole number. "
                 f"Number the labels 0, 1, ..., each once."
             )
-        names[int(index)] = row[column] or ""
+        names[int(index)] = row[column] or f"label {index}"  # one of 2018 has none
+        verticals[int(index)] = [row[name] for name in named if row.get(name)]
     absent = next((i for i in range(len(names)) if i not in names), None)
     if absent is not None:
         raise DataError(f"{path}: label {absent} is missing. Number the labels 0, 1, ... .")
     return Vocabulary(
-        num_classes=len(names), names=[names[i] for i in range(len(names))], source=str(path)
+        num_classes=len(names),
+        names=[names[i] for i in range(len(names))],
+        source=str(path),
+        verticals=[verticals[i] for i in range(len(names))] if named else None,
     )
+
+
+def with_names(table: pa.Table, vocabulary: Vocabulary) -> pa.Table:
+    """Return a table of labels with the names and the verticals of a vocabulary as metadata."""
+    metadata: dict[bytes, bytes] = dict(table.schema.metadata or {})
+    about = _about(metadata)
+    for key, values in (("label_names", vocabulary.names), ("verticals", vocabulary.verticals)):
+        about.pop(key, None)
+        if values is not None:
+            about[key] = values
+    return table.replace_schema_metadata({**metadata, _METADATA_KEY: json.dumps(about).encode()})
+
+
+def read_names(schema: pa.Schema) -> tuple[list[str] | None, list[list[str]] | None]:
+    """Return the names and the verticals of a labels file; None where it has none."""
+    about = _about(schema.metadata)
+    return about.get("label_names"), about.get("verticals")
+
+
+def _about(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads((metadata or {}).get(_METADATA_KEY, b"{}"))
+    return about
 
 
 def find_vocabulary(

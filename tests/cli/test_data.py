@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -8,7 +11,8 @@ def test_synth_repeats_to_the_byte_and_follows_the_seed(cli, snapshot, tmp_path)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         cli("data", "synth", "-o", name, *SIZES, "--seed", seed, cwd=tmp_path).succeeds()
     made = snapshot(tmp_path / "a")
-    assert set(made) == {"train-00000.tfrecord", "val-00000.tfrecord", "vocabulary.csv"}
+    shards = {"train-00000.tfrecord", "val-00000.tfrecord"}
+    assert set(made) == {*shards, "vocabulary.csv", "truth.json"}
     assert made == snapshot(tmp_path / "b")
     assert made["train-00000.tfrecord"] != snapshot(tmp_path / "c")["train-00000.tfrecord"]
 
@@ -84,3 +88,61 @@ def test_unknown_number_of_labels_names_the_options(cli, corpus, tmp_path, snaps
     cli(*command).fails(file, "--num-classes", "--vocabulary")
     assert snapshot(tmp_path) == before
     cli(*command, "--vocabulary", corpus / "vocabulary.csv").succeeds()
+
+
+def test_a_holdout_is_a_split_like_any_other(cli, data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    command = ("data", "holdout", tmp_path / "data", "--num-videos", 40, "--to", "dev")
+    said = cli(*command).succeeds().stdout
+    assert said == f"{tmp_path}/data/dev: 40 videos held out of train, which keeps 200\n"
+    assert "complete already, 40 videos" in cli(*command).succeeds().stdout
+    options = ("--data", tmp_path / "data", "--split", "dev", "-o", tmp_path / "p.parquet")
+    cli("predict", "stranger_prior", *options).succeeds()
+    scored = cli(
+        "score", tmp_path / "p.parquet", "--labels", "dev", "--data", tmp_path / "data", "--json"
+    ).succeeds()
+    assert json.loads(scored.stdout)[0]["num_videos"] == 40
+    cli(*command[:4], 200, "--to", "dev").fails("--overwrite", "40 videos")
+
+
+def test_info_as_json_and_with_names(cli, data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    names = tmp_path / "names.csv"
+    rows = [f"{label},word {label},Vertical {label % 2}" for label in range(12)]
+    names.write_text("\n".join(["index,name,vertical", *rows]))
+    said = cli("data", "names", tmp_path / "data", "--vocabulary", names).succeeds().stdout
+    assert said.splitlines()[0] == (
+        f"{tmp_path}/data/train: 12 labels in 2 verticals named by {names}"
+    )
+    train, val = json.loads(cli("data", "info", tmp_path / "data", "--json").succeeds().stdout)
+    assert (train["num_videos"], val["num_videos"]) == (240, 60)
+    assert train["most_frequent"][0][0].startswith("word ")
+    printed = cli("data", "info", tmp_path / "data").succeeds().stdout
+    assert f"train: most frequent {train['most_frequent'][0][0]} " in printed
+    assert "train: verticals Vertical " in printed
+    table = pq.read_table(tmp_path / "data" / "val" / "labels.parquet")
+    counts = [len(row) for row in table["labels"].to_pylist()]
+    assert f" {min(counts)}-{sorted(counts)[30]}-{max(counts)} " in printed
+
+
+def test_warnings_go_to_stderr(cli, data, tmp_path):
+    for split in ("train", "val"):
+        shutil.copytree(data / "val", tmp_path / "data" / split)
+    result = cli("data", "info", tmp_path / "data").succeeds()
+    assert result.stderr.startswith("note: val: 60 ids in train as well, as 'val-0000")
+
+
+def test_parts_of_a_corpus_make_the_whole(cli, snapshot, tmp_path):
+    cli("data", "synth", "-o", "whole", *SIZES, cwd=tmp_path).succeeds()
+    made = {}
+    for part in ("1/2", "2/2"):
+        result = cli(
+            "data", "synth", "-o", "p", *SIZES, "--part", part, "--overwrite", cwd=tmp_path
+        )
+        said = result.succeeds().stdout
+        assert f"part {part}: " in said
+        assert "best GAP on val that the noise of the labels allows: 0." in said
+        made |= snapshot(tmp_path / "p")
+    assert made == snapshot(tmp_path / "whole")
+    for part in ("3/2", "half", "1/0", "1/x"):
+        cli("data", "synth", "-o", "q", *SIZES, "--part", part, cwd=tmp_path).fails(part, rc=2)

@@ -256,5 +256,22 @@ def test_frames_that_labels_do_not_tell_of_are_refused(tmp_path, videos, change)
     pq.write_table(
         table.set_column(table.schema.get_field_index("num_frames"), "num_frames", column), path
     )
-    with pytest.raises(DataError, match=r"features-00000.arrow: videos 0 to 9 have .* 'rgb'"):
-        FrameStore(tmp_path / "val")
+    store = FrameStore(tmp_path / "val")
+    store.crops([3, 5])
+    for stride in (None, 3):
+        with pytest.raises(DataError, match=r"val: the shards hold \d+ values of 'rgb' of video 4"):
+            store.crops([3, 4], stride=stride)
+
+
+def test_a_video_without_frames_is_refused(tmp_path, videos):
+    file = records.write_frames(tmp_path / "a.tfrecord", videos)
+    import_tfrecords([file], tmp_path / "val", num_classes=7)
+    path = tmp_path / "val" / "labels.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("num_frames")
+    for wrong in (0, -1, None):
+        counts = table["num_frames"].to_pylist()
+        counts[4] = wrong
+        pq.write_table(table.set_column(place, "num_frames", pa.array(counts, pa.int32())), path)
+        with pytest.raises(DataError, match="row 4: num_frames is"):
+            FrameStore(tmp_path / "val")

@@ -1,4 +1,5 @@
 import csv
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 
 from gapkit.data import _synth, _synth_world
 from gapkit.data._synth import encode, synthesize
-from gapkit.data._synth_world import VERTICALS, SynthWorld, draw_segments, quantise
+from gapkit.data._synth_frames import draw_segments, quantise
+from gapkit.data._synth_world import VERTICALS, SynthWorld
 from gapkit.data._tfrecord import messages, read_records
 from gapkit.errors import DataError, UsageError
 
@@ -136,13 +138,13 @@ def test_missing_parents_are_made_and_nothing_else_is_left(tmp_path):
     synthesize(tmp_path / "a" / "b" / "raw", **SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
-    assert len(list((tmp_path / "a" / "b" / "raw").iterdir())) == 3
+    assert len(list((tmp_path / "a" / "b" / "raw").iterdir())) == 4
 
 
 def test_an_empty_folder_is_filled_and_the_current_one_refused(tmp_path, monkeypatch):
     (tmp_path / "raw").mkdir()
     synthesize(tmp_path / "raw", **SMALL)
-    assert len(contents(tmp_path / "raw")) == 3
+    assert len(contents(tmp_path / "raw")) == 4
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="current folder"):
         synthesize(".", **SMALL)
@@ -258,10 +260,10 @@ def test_the_smallest_worlds_make_videos(num_classes, max_frames):
 # The world
 
 
-def test_a_fifth_of_the_labels_is_audible_and_a_fifth_told_by_order():
+def test_two_fifths_of_the_labels_are_visual_and_a_fifth_each_of_the_others():
     kinds = make_world(num_classes=100).kinds
-    counts = {kind: kinds.count(kind) for kind in ("visual", "audible", "order")}
-    assert counts == {"visual": 60, "audible": 20, "order": 20}
+    counts = {kind: kinds.count(kind) for kind in ("visual", "audio", "order", "both")}
+    assert counts == {"visual": 40, "audio": 20, "order": 20, "both": 20}
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 7, 9, 10, 61, 90])
@@ -278,18 +280,18 @@ def test_order_labels_come_in_pairs_of_one_vertical_and_like_frequency(num_class
         np.testing.assert_array_equal(world.events[label], world.events[label + 1][::-1])
 
 
-def test_audible_labels_carry_nothing_in_rgb_and_order_labels_nothing_in_audio():
+def test_labels_carry_nothing_in_the_features_that_they_do_not_depend_on():
     world = make_world()
     for kind, event_ED in zip(world.kinds, world.events, strict=True):
         rgb, audio = event_ED[:, :16], event_ED[:, 16:]
-        assert rgb.any() == (kind != "audible")
-        assert audio.any() == (kind != "order")
+        assert rgb.any() == (kind != "audio")
+        assert audio.any() == (kind in ("audio", "both"))
         assert len(event_ED) == (2 if kind == "order" else 1)
 
 
 def test_a_silent_and_invisible_label_changes_no_pixel():
     world = make_world()
-    label = world.kinds.index("audible")
+    label = world.kinds.index("audio")
     with_label, without = (
         world.draw_frames(np.random.default_rng(0), np.array(labels, np.int64), 20)
         for labels in ([label], [])
@@ -401,4 +403,64 @@ def test_quantise_inverts_the_dequantisation_of_youtube_8m():
 
 
 def test_every_pair_of_kinds_is_declared():
-    assert set(_synth_world.KINDS_OF_PAIRS) == {"visual", "audible", "order"}
+    assert set(_synth_world.KINDS_OF_PAIRS) == {"visual", "audio", "order", "both"}
+
+
+# Parts
+
+
+@pytest.mark.parametrize("num_parts", [1, 2, 3, 7])
+def test_parts_made_apart_are_the_whole_to_the_byte(tmp_path, monkeypatch, num_parts):
+    monkeypatch.setattr(_synth, "VIDEOS_PER_SHARD", 4)
+    whole = synthesize(tmp_path / "whole", seed=5, **SMALL)
+    together, num_written = {}, 0
+    for k in range(1, num_parts + 1):
+        part = synthesize(tmp_path / f"{k}", seed=5, part=(k, num_parts), **SMALL)
+        num_written += part.num_written
+        assert (part.num_train, part.num_val, part.best_gap) == (19, 4, whole.best_gap)
+        for name, data in contents(part.folder).items():
+            assert together.setdefault(name, data) == data
+    assert together == contents(whole.folder)
+    assert num_written == whole.num_written == 23
+
+
+@pytest.mark.parametrize("part", [(0, 2), (3, 2), (1, 0)])
+def test_a_part_that_there_is_not_is_refused(tmp_path, part):
+    with pytest.raises(UsageError, match=f"--part {part[0]}/{part[1]}: no such part"):
+        synthesize(tmp_path / "raw", part=part, **SMALL)
+
+
+def test_memory_does_not_grow_with_the_number_of_videos(tmp_path, monkeypatch):
+    monkeypatch.setattr(_synth, "best_gap", lambda *_: 1.0)  # its accumulator has a bound
+    peaks = []
+    for num_videos in (200, 200, 2000):  # the first call fills caches
+        tracemalloc.start()
+        sizes = SMALL | {"num_videos": num_videos, "max_frames": 30}
+        synthesize(tmp_path / "raw", overwrite=True, **sizes)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.5 * peaks[1] + 50_000
+
+
+def test_labels_made_without_frames_are_those_of_the_video():
+    world = make_world()
+    for index in range(200):
+        video = world.video("val", index)
+        labels, true_labels = world.labels("val", index)
+        np.testing.assert_array_equal(labels, video.labels)
+        np.testing.assert_array_equal(true_labels, video.true_labels)
+
+
+def test_a_decoy_is_half_of_a_label_that_is_not_there():
+    world = make_world()
+    halves = {"rgb": 0, "audio": 0}
+    for index in range(300):
+        video = world.video("train", index)
+        if video.decoy is None:
+            continue
+        label, feature = video.decoy
+        assert world.kinds[label] == "both"
+        assert label not in video.true_labels
+        assert world.verticals[label] == world.verticals[video.true_labels[0]]
+        halves[feature] += 1
+    assert min(halves.values()) > 30

@@ -1,0 +1,55 @@
+"""A holdout between its two steps: its split stands ready, beside its place, under a hidden name.
+
+One rename takes the videos from the source; from then on the holdout counts, and whoever asks for
+its split first moves it to its place. A process killed before leaves the source as it was, one
+killed after leaves all of both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gapkit.errors import DataError
+from gapkit.io import install_folder
+
+HOLDOUT_KEY = b"gapkit_holdout"  # metadata of both labels.parquet: equal once the holdout counts
+_LABELS_FILE = "labels.parquet"
+
+
+def pending_folder(split: Path) -> Path:
+    """Where a split waits."""
+    place = Path(os.path.abspath(split))  # noqa: PTH100 - '.' has no name, and links stay links
+    return place.with_name(f".{place.name}.pending")
+
+
+def finish_holdout(split: Path) -> None:
+    """Move a holdout that counts, but whose process was killed, to its place."""
+    pending = pending_folder(split)
+    if not pending.is_dir():
+        return
+    about = read_holdout(pending)
+    if about is None or read_holdout(pending.with_name(str(about["from"]))) != about:
+        return  # it does not count: its source still has the videos
+    try:
+        install_folder(pending, pending.with_name(split.name))
+    except OSError as error:
+        raise DataError(
+            f"{split}: an interrupted holdout can't be finished: {error.strerror}. "
+            f"Make its folder writable, and look at it once: gapkit data info {split}"
+        ) from None
+
+
+def read_holdout(split: Path) -> dict[str, Any] | None:
+    """What the last holdout wrote into a split's labels; None where there was none."""
+    try:
+        text = (pq.read_schema(split / _LABELS_FILE).metadata or {}).get(HOLDOUT_KEY)
+        about = None if text is None else json.loads(text)
+    except (OSError, ValueError, pa.ArrowException):
+        return None
+    return about if isinstance(about, dict) and {"from", "to"} <= about.keys() else None
