@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gapkit.batch import Batch
+    from gapkit.data import FrameStore
 
 
 class TorchPredictor(nn.Module):
@@ -47,6 +48,46 @@ class TorchPredictor(nn.Module):
         num_frames : (B,) int64
         """
         raise TypeError(f"{type(self).__name__} must define forward(features, num_frames).")
+
+    @classmethod
+    def prepare(cls, config: Any, store: FrameStore) -> Any:
+        """Return the config with what it takes from the training split filled in.
+
+        Called once, before the predictor is built to be trained; what it returns is saved with
+        the run. A child whose shape depends on the data (groups of labels, say) overrides it.
+        """
+        return config
+
+    def compute_loss(
+        self,
+        features: dict[str, Tensor],
+        num_frames: Tensor,
+        true_BC: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Return what a training step lowers, a scalar, and the confidences (B, num_classes).
+
+        A child with several outputs adds their losses here; the penalty is added to it by the
+        trainer.
+
+        Parameters
+        ----------
+        features, num_frames
+            As for `forward`; frames may be floats already, where an augmentation made them so.
+        true_BC : (B, num_classes) float
+            1 where a label is true; between 0 and 1 where videos are mixed or labels smoothed.
+        loss : callable
+            Of confidences and truth, both (B, num_classes), to a scalar.
+        """
+        confidence_BC = self(features, num_frames)
+        return loss(confidence_BC, true_BC), confidence_BC
+
+    def pretraining_loss(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
+        """Return the loss of a first phase without labels, a scalar.
+
+        It is lowered for `config.pretrain_epochs` epochs, where the config has that field.
+        """
+        raise TypeError(f"{type(self).__name__} must define pretraining_loss to be pretrained.")
 
     def penalty(self) -> Tensor:
         """Return what the loss adds for the size of weights; 0 unless a child says otherwise."""
