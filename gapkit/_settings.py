@@ -33,6 +33,24 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
+def take_settings(
+    settings: Mapping[str, str], config_class: type[Any] | None, other: type[Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Settings of a predictor, and those that only the other class has, converted to its types."""
+    own = [field.name for field in _fields(config_class)]
+    hints = typing.get_type_hints(other)
+    theirs = {key: value for key, value in settings.items() if key in hints and key not in own}
+    mine = {key: value for key, value in settings.items() if key not in theirs}
+    return mine, {
+        key: _convert(value, hints[key], key, "the trainer") for key, value in theirs.items()
+    }
+
+
+def _fields(config_class: type[Any] | None) -> tuple[dataclasses.Field[Any], ...]:
+    is_config = config_class is not None and dataclasses.is_dataclass(config_class)
+    return dataclasses.fields(config_class) if is_config else ()  # type: ignore[arg-type]
+
+
 def make_config(
     config_class: type[Any] | None, settings: Mapping[str, Any], owner: str, *, parse: bool = True
 ) -> Any:

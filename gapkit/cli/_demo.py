@@ -123,7 +123,7 @@ def _train(output: Path, model: _Model) -> None:
             overwrite=True,
             progress=progress,
         )
-    print(f"  {format_epoch(epochs[-1], model.epochs)}")
+    print(f"  {format_epoch(epochs[-1])}")
 
 
 def _predict(output: Path, model: _Model) -> None:

@@ -12,7 +12,7 @@ from gapkit.cli._options import DataFolder, Device, Overwrite
 from gapkit.cli._predict import default_name
 
 if TYPE_CHECKING:
-    from gapkit.training import Epoch
+    from gapkit.training import Epoch, Pretraining
 
 
 def train(
@@ -23,14 +23,31 @@ def train(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the run. [default: runs/NAME]")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over split train.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Videos a step.")] = 128,
-    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 0.001,
-    seed: Annotated[int, typer.Option(help="Of weights, order and crops.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over split train. [default: 5]")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Videos a step. [default: 128]")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of Adam. [default: 0.001]")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of weights, order and crops. [default: 0]")
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the predictor; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of the predictor (gapkit predictors NAME lists them) or of the "
+            "trainer, as ema_decay, mixup, patience, loss; repeatable.",
+        ),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the run in -o; begin where none is, end if it is finished."
+        ),
+    ] = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -39,20 +56,25 @@ def train(
     It learns from split train; after each epoch split val is scored by exact GAP. The run keeps
     the last and the best weights.
     """
-    from gapkit._settings import parse_settings
-    from gapkit.plugins import list_predictors
-    from gapkit.training import TrainingConfig
+    from gapkit._settings import parse_settings, take_settings
+    from gapkit.plugins import find_predictor, list_predictors
+    from gapkit.training import Epoch, TrainingConfig
     from gapkit.training import train as train_predictor
 
-    values = parse_settings(settings or [])
-
-    training = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=lr, seed=seed)
+    values, training = take_settings(
+        parse_settings(settings or []), find_predictor(name).config_class, TrainingConfig
+    )
+    named = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
+    training |= {key: value for key, value in named.items() if value is not None}
     output = output or Path("runs") / default_name(name)
     with Progress("epoch 1", "videos") as progress:
 
-        def show(epoch: Epoch) -> None:
+        def show(ended: Epoch | Pretraining) -> None:
             progress.clear()
-            print(format_epoch(epoch, epochs), flush=True)
+            if isinstance(ended, Epoch):
+                print(format_epoch(ended), flush=True)
+            else:
+                print(f"pretraining {ended.epoch}  loss {ended.loss:.4f}", flush=True)
 
         done = train_predictor(
             name,
@@ -62,6 +84,7 @@ def train(
             training=training,
             device=device,
             overwrite=overwrite,
+            resume=resume,
             on_epoch=show,
             progress=progress,
         )
@@ -75,10 +98,11 @@ def train(
     )
 
 
-def format_epoch(epoch: Epoch, num_epochs: int) -> str:
+def format_epoch(epoch: Epoch) -> str:
     """A line about an epoch."""
     return (
-        f"epoch {epoch.epoch}/{num_epochs}  loss {epoch.loss:.4f}  "
+        f"epoch {epoch.epoch}  loss {epoch.loss:.4f}  "
         f"gap {epoch.score.gap:.5f}  map {epoch.score.map:.5f}  "
-        f"{epoch.videos_per_second:,.0f} videos/s{'  best' if epoch.is_best else ''}"
+        f"{epoch.videos_per_second:,.0f} videos/s, {100 * epoch.wait_share:.0f} % waiting"
+        f"{'  best' if epoch.is_best else ''}"
     )

@@ -27,7 +27,7 @@ def concatenate_features(
     normalize : bool
         Divide each frame (or video) by its L2 norm over all values, as the paper's code does.
     """
-    joined = torch.cat([_dequantize(features[name]) for name in names], dim=-1)
+    joined = torch.cat([dequantize(features[name]) for name in names], dim=-1)
     return F.normalize(joined, dim=-1) if normalize else joined
 
 
@@ -38,7 +38,8 @@ def mean_over_frames(x_BTD: Tensor, num_frames_B: Tensor) -> Tensor:
     return summed_BD / num_frames_B[:, None]
 
 
-def _dequantize(values: Tensor) -> Tensor:
+def dequantize(values: Tensor) -> Tensor:
+    """Values in [-2, 2] of uint8 ones; floats stay as they are."""
     if values.dtype != torch.uint8:
         return values
     return values.float() * (4 / 255) + (4 / 512 - 2)

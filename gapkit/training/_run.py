@@ -1,6 +1,6 @@
 """Run folders: what training leaves, and what predicting starts from.
 
-A run holds config.json, last.safetensors, best.safetensors, metrics.jsonl.
+A run holds config.json, last.safetensors, best.safetensors, state.safetensors, metrics.jsonl.
 Nothing is pickled, and the predictor is named by entry point only, so a stranger's run can be
 opened.
 """
@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -22,12 +22,17 @@ from safetensors.torch import load_file, save
 from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import install_folder, replacing_file, stage_folder
 from gapkit.plugins import Plugin, find_entry_point, find_predictor
+from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._module import TorchPredictor, find_device
+
+if TYPE_CHECKING:
+    from gapkit.training._trainer import Trainer
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = ("last", "best")
-FILES = (CONFIG_FILE, METRICS_FILE, *(f"{name}.safetensors" for name in CHECKPOINTS))
+STATE_FILE = "state.safetensors"
+FILES = (CONFIG_FILE, METRICS_FILE, "*.safetensors")
 VERSION = 1
 _CONFIG_TYPES: dict[str, Any] = {
     "predictor": str | None,
@@ -137,19 +142,21 @@ class RunWriter:
     """Writes a run folder, which takes its place with the first checkpoint and is whole from then.
 
     Until then it lies beside its place, and leaving the `with` block removes it: what was there
-    stays.
+    stays. The state is written last: what a kill leaves half done is done again from it.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any], *, overwrite: bool) -> None:
-        try:
-            config = json.dumps({"version": VERSION, **about}, indent=1)
-        except TypeError as error:
-            raise PredictorError(
-                f"the config of predictor {about['trained_from']!r} can't be JSON: {error}."
-            ) from None
+    def __init__(
+        self, path: Path, about: Mapping[str, Any], *, overwrite: bool, resume: bool = False
+    ) -> None:
+        config = to_json({"version": VERSION, **about}, about["trained_from"], indent=1)
         self._path = path.resolve() if path.is_symlink() else path
-        self._folder = stage_folder(self._path, ours=FILES, overwrite=overwrite)
-        (self._folder / CONFIG_FILE).write_text(config + "\n")
+        if resume:
+            self._folder = self._path
+            with replacing_file(self._folder / CONFIG_FILE) as temporary:
+                temporary.write_text(config + "\n")
+        else:
+            self._folder = stage_folder(self._path, ours=FILES, overwrite=overwrite)
+            (self._folder / CONFIG_FILE).write_text(config + "\n")
 
     def __enter__(self) -> Self:
         return self
@@ -158,19 +165,65 @@ class RunWriter:
         if self._folder != self._path:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def checkpoint(
-        self, module: TorchPredictor, record: Mapping[str, Any], *, is_best: bool
-    ) -> None:
-        """Keep the weights as the last, and as the best if they are; log the record."""
-        weights = {name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}
+    def resume(self, trainer: Trainer) -> list[Epoch]:
+        """Bring a trainer to where the run was; the epochs that it had done."""
+        saved = trainer.load(self._folder / STATE_FILE)
+        metrics = self._folder / METRICS_FILE
+        if not metrics.exists():
+            return []
+        os.truncate(metrics, min(saved["metrics_bytes"], metrics.stat().st_size))
+        try:
+            records = [json.loads(line) for line in metrics.read_text().splitlines()]
+            return [Epoch.from_record(record) for record in records if "phase" not in record]
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{metrics}: damaged ({error}). Train the run again.") from None
+
+    def save(self, trainer: Trainer) -> None:
+        """Keep what is needed to go on from here."""
+        metrics = self._folder / METRICS_FILE
+        num_bytes = metrics.stat().st_size if metrics.exists() else 0
+        trainer.save(self._folder / STATE_FILE, metrics_bytes=num_bytes)
+        if self._folder != self._path:
+            install_folder(self._folder, self._path)
+            self._folder = self._path
+
+    def checkpoint(self, trainer: Trainer, ended: Epoch | Pretraining) -> None:
+        """Keep the weights as the last, and as the best if they are; log the epoch; save."""
+        scored = trainer.scored.state_dict()
+        weights = {name: tensor.cpu().contiguous() for name, tensor in scored.items()}
+        is_best = getattr(ended, "is_best", False)
         for name in CHECKPOINTS if is_best else CHECKPOINTS[:1]:
             with replacing_file(self._folder / f"{name}.safetensors") as temporary:
                 temporary.write_bytes(save(weights))  # save_file leaves a file of mode 0600
         with (self._folder / METRICS_FILE).open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        if self._folder != self._path:
-            install_folder(self._folder, self._path)
-            self._folder = self._path
+            file.write(json.dumps(ended.to_record()) + "\n")
+        self.save(trainer)
+
+
+def read_begun(path: Path) -> dict[str, Any] | None:
+    """The config of a run that can be resumed; None where none is.
+
+    Raises
+    ------
+    DataError
+        The run has weights but no state: it can't go on, and must not be lost.
+    """
+    if (path / STATE_FILE).is_file():
+        return _read_config(path / CONFIG_FILE)
+    if any((path / f"{name}.safetensors").exists() for name in CHECKPOINTS):
+        raise DataError(
+            f"{path}: has weights but no {STATE_FILE} to resume from. "
+            f"Choose another -o, or replace it with --overwrite."
+        )
+    return None
+
+
+def to_json(values: Mapping[str, Any], name: str, *, indent: int | None = None) -> str:
+    """A config as JSON; PredictorError names the predictor where that can't be."""
+    try:
+        return json.dumps(values, indent=indent)
+    except TypeError as error:
+        raise PredictorError(f"the config of predictor {name!r} can't be JSON: {error}.") from None
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -2,82 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
-import platform
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import gapkit
-from gapkit.data import FrameStore, Loader
-from gapkit.errors import DataError, PredictorError, UsageError
-from gapkit.metrics import Score, score
+from gapkit.data import FrameStore
+from gapkit.errors import DataError, UsageError
 from gapkit.plugins import find_predictor
-from gapkit.predicting import predict_split
-from gapkit.training._loss import cross_entropy
-from gapkit.training._module import TorchPredictor, find_device
-from gapkit.training._run import RunWriter, build_module
+from gapkit.training._config import TrainingConfig
+from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._module import find_device
+from gapkit.training._provenance import find_commit, find_versions, fingerprint
+from gapkit.training._run import RunWriter, build_module, read_begun, to_json
+from gapkit.training._trainer import Trainer
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How a predictor is trained; the defaults are the paper's."""
-
-    epochs: int = 5
-    """Passes over the training split, 1 or more"""
-    batch_size: int = 128
-    """Videos a step, 1 or more"""
-    learning_rate: float = 0.001
-    """Of Adam, above 0"""
-    decay_rate: float = 0.95
-    """The learning rate is multiplied by it every `decay_examples`, in (0, 1]"""
-    decay_examples: int = 4_000_000
-    """Videos, 1 or more"""
-    clip_norm: float = 1.0
-    """The gradient's norm at most, above 0"""
-    seed: int = 0
-    """Of the weights, the order of videos and the starts of crops, 0 or more"""
-    validation_batch_size: int = 128
-    """Videos a batch on the holdout; at the same size a prediction repeats to the bit"""
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "decay_examples", "validation_batch_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}. It must be 1 or more.")
-        for name in ("learning_rate", "clip_norm"):
-            if not 0 < getattr(self, name) <= 1e30:
-                raise UsageError(f"{name} is {getattr(self, name)}. It must be in (0, 1e30].")
-        if not 0 < self.decay_rate <= 1:
-            raise UsageError(f"decay_rate is {self.decay_rate}. It must be in (0, 1].")
-        if self.seed < 0:
-            raise UsageError(f"seed is {self.seed}. It must be 0 or more.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """What an epoch brought; a line of metrics.jsonl."""
-
-    epoch: int
-    """From 1"""
-    num_examples: int
-    """Videos seen since the start"""
-    loss: float
-    """Mean over the epoch's videos"""
-    videos_per_second: float
-    """In training, validation left out"""
-    score: Score
-    """Of the holdout"""
-    is_best: bool
-    """Whether no epoch before had a higher GAP"""
-
-    def to_record(self) -> dict[str, Any]:
-        """Return the line of metrics.jsonl: its own fields beside the score's."""
-        own = {key: value for key, value in vars(self).items() if key != "score"}
-        return {**own, **vars(self.score)}
+_MAY_CHANGE = ("epochs", "max_steps", "patience", "save_seconds")
 
 
 def train(
@@ -86,10 +28,11 @@ def train(
     output: str | os.PathLike[str],
     *,
     settings: Mapping[str, Any] | None = None,
-    training: TrainingConfig | None = None,
+    training: TrainingConfig | Mapping[str, Any] | None = None,
     device: str = "auto",
     overwrite: bool = False,
-    on_epoch: Callable[[Epoch], object] | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[Epoch | Pretraining], object] | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> list[Epoch]:
     """Train a predictor on split `train`, score it on `val` after each epoch, keep last and best.
@@ -104,13 +47,18 @@ def train(
         Folder of the run. It appears with the first epoch's checkpoint and is whole from then on.
     settings : mapping, optional
         Fields of the predictor's config.
-    training : TrainingConfig, optional
+    training : TrainingConfig or mapping, optional
+        Or some of its fields.
     device : str
         As torch names it; 'auto' takes a GPU where there is one.
     overwrite : bool
         Replace a run that is there.
+    resume : bool
+        Go on in `output` to the bit as if it had not been interrupted, with the settings that it
+        was begun with; `epochs`, `max_steps` and `patience` may be others. Without a checkpoint
+        there, begin; with a finished run, return what it brought.
     on_epoch : callable, optional
-        Called with each Epoch.
+        Called with each Epoch, and with each Pretraining of a predictor that has such a phase.
     progress : callable, optional
         Called with the videos done and the videos in all of the epoch, and what is being done.
 
@@ -121,119 +69,68 @@ def train(
     DataError
         A split is missing, or the two don't go together, or the output can't be written.
     UsageError
-        A setting is unknown or out of range.
+        A setting is unknown or out of range, or not the one that a resumed run was begun with.
     """
-    training = training or TrainingConfig()
+    output = Path(output)
+    begun = read_begun(output) if resume else None
+    if begun is not None:
+        settings = {**(begun["config"] or {}), **(settings or {})}
+        training = {**begun["training"], **_given(training)}
+    training = TrainingConfig(**_given(training))
     plugin = find_predictor(name)
     config = plugin.configure(settings or {})
     train_store, val_store = FrameStore(Path(data) / "train"), FrameStore(Path(data) / "val")
     _check_splits(train_store, val_store, own_stride=getattr(config, "stride", None) is None)
+    prepare = getattr(plugin.target, "prepare", None)
+    if prepare is not None:
+        config = prepare(config, train_store)
     module = build_module(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))
     about = {
         "predictor": name if plugin.is_entry_point else None,
         "trained_from": name,
-        "config": None if config is None else asdict(config),
+        "config": None if config is None else json.loads(to_json(asdict(config), name)),
         "num_classes": train_store.num_classes,
         "feature_sizes": train_store.feature_sizes,
         "training": asdict(training),
         "data": str(data),
-        "versions": {
-            "gapkit": gapkit.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        "fingerprint": fingerprint([train_store, val_store]),
+        "commit": find_commit(),
+        "versions": find_versions(),
     }
-    epochs: list[Epoch] = []
-    with RunWriter(Path(output), about, overwrite=overwrite) as writer:
-        for epoch in _run_epochs(module, train_store, val_store, training, name, progress):
-            epochs.append(epoch)
-            writer.checkpoint(module, epoch.to_record(), is_best=epoch.is_best)
+    trainer = Trainer(module, train_store, val_store, training, name, progress)
+    if begun is not None:
+        _check_same(output, begun, about)
+    with RunWriter(output, about, overwrite=overwrite, resume=begun is not None) as writer:
+        epochs = writer.resume(trainer) if begun is not None else []
+        for ended in trainer.run(save=lambda: writer.save(trainer)):
+            writer.checkpoint(trainer, ended)
+            if isinstance(ended, Epoch):
+                epochs.append(ended)
             if on_epoch is not None:
-                on_epoch(epoch)
+                on_epoch(ended)
     return epochs
 
 
-def _run_epochs(
-    module: TorchPredictor,
-    train_store: FrameStore,
-    val_store: FrameStore,
-    training: TrainingConfig,
-    name: str,
-    progress: Callable[[int, int, str], object] | None,
-) -> Iterator[Epoch]:
-    """Train an epoch, score the holdout, and again."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=training.learning_rate)
-    loader = Loader(
-        train_store,
-        batch_size=training.batch_size,
-        seed=training.seed,
-        stride=getattr(module.config, "stride", None),
-        max_frames=getattr(module.config, "max_frames", None),
-    )
-
-    def tell(what: str) -> Callable[[int, int], object] | None:
-        return None if progress is None else lambda done, total: progress(done, total, what)
-
-    best = -1.0
-    for number in range(1, training.epochs + 1):
-        began = time.perf_counter()
-        loss = _train_epoch(module, optimizer, loader, training, number, tell(f"epoch {number}"))
-        seconds = time.perf_counter() - began
-        predictions = predict_split(
-            module,
-            val_store,
-            batch_size=training.validation_batch_size,
-            name=name,
-            progress=tell("validation"),
-        )
-        result = score(predictions, val_store.labels)
-        yield Epoch(
-            epoch=number,
-            num_examples=number * len(train_store),
-            loss=loss,
-            videos_per_second=len(train_store) / seconds,
-            score=result,
-            is_best=result.gap > best,
-        )
-        best = max(best, result.gap)
+def _given(training: TrainingConfig | Mapping[str, Any] | None) -> dict[str, Any]:
+    return asdict(training) if isinstance(training, TrainingConfig) else dict(training or {})
 
 
-def _train_epoch(
-    module: TorchPredictor,
-    optimizer: torch.optim.Optimizer,
-    loader: Loader,
-    training: TrainingConfig,
-    number: int,
-    tell: Callable[[int, int], object] | None,
-) -> float:
-    """One pass over the training split; the mean loss of its videos."""
-    module.train()
-    num_videos = len(loader.store)
-    total_loss, done = 0.0, 0
-    for batch, true_BC in loader.epoch(number):
-        examples = (number - 1) * num_videos + done
-        for group in optimizer.param_groups:
-            decays = examples // training.decay_examples
-            group["lr"] = training.learning_rate * training.decay_rate**decays
-        confidence_BC = module(*module.tensors(batch))
-        truth_BC = torch.from_numpy(true_BC).to(confidence_BC.device, torch.float32)
-        loss = cross_entropy(confidence_BC, truth_BC) + module.penalty()
-        if not torch.isfinite(loss):
-            raise PredictorError(
-                f"the loss is {loss.item()} in epoch {number} after {examples} videos. "
-                f"Lower --lr. What was saved before stays."
+def _check_same(run: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that was begun otherwise."""
+    for key in ("trained_from", "config", "num_classes", "feature_sizes", "fingerprint"):
+        if there.get(key) != asked[key]:
+            raise UsageError(
+                f"{run}: was begun with {key}={there.get(key)!r}, and this is {asked[key]!r}. "
+                f"Resume it as it was begun, or choose another -o."
             )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(module.parameters(), training.clip_norm)
-        optimizer.step()
-        total_loss += loss.item() * len(batch)
-        done += len(batch)
-        if tell is not None:
-            tell(done, num_videos)
-    return total_loss / num_videos
+    for key, value in asked["training"].items():
+        if key not in _MAY_CHANGE and there["training"].get(key) != value:
+            raise UsageError(
+                f"{run}: was begun with {key}={there['training'].get(key)!r}, and this is "
+                f"{value!r}. Resume it as it was begun, or choose another -o."
+            )
 
 
 def _check_splits(train_store: FrameStore, val_store: FrameStore, *, own_stride: bool) -> None:

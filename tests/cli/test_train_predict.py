@@ -97,7 +97,7 @@ def test_train_writes_to_runs_by_default_and_names_the_next_command(cli, data, t
     assert config["config"]["features"] == "rgb"
     first, second, summary, advice = result.stdout.splitlines()
     record = last_record(tmp_path / "runs" / "mean_lr")
-    assert first.startswith("epoch 1/2  loss ")
+    assert first.startswith("epoch 1  loss ")
     assert f"gap {record['gap']:.5f}" in second
     assert summary.startswith(f"runs/mean_lr: GAP {record['gap']:.5f} with the last weights, ")
     words = advice.removeprefix("next: gapkit ").split()

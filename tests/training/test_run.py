@@ -30,6 +30,7 @@ def test_a_run_holds_json_and_safetensors_only(mean_run):
         "metrics.jsonl",
         "last.safetensors",
         "best.safetensors",
+        "state.safetensors",
     }
     json.loads((mean_run / "config.json").read_text())
     for line in (mean_run / "metrics.jsonl").read_text().splitlines():

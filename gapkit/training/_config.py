@@ -1,0 +1,79 @@
+"""How a predictor is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gapkit.errors import UsageError
+
+_AT_LEAST = {
+    "epochs": 1, "batch_size": 1, "decay_examples": 1, "validation_batch_size": 1, "accumulate": 1,
+    "patience": 1, "max_steps": 1, "seed": 0, "mixup": 0, "feature_noise": 0, "save_seconds": 0,
+}  # fmt: skip
+_SHARES = ("ignore_negatives", "label_smoothing", "ema_decay", "bootstrapping", "half_videos")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a predictor is trained; the defaults are the paper's."""
+
+    epochs: int = 5
+    """Passes over the training split, 1 or more"""
+    batch_size: int = 128
+    """Videos a step, 1 or more"""
+    learning_rate: float = 0.001
+    """Of Adam, above 0"""
+    decay_rate: float = 0.95
+    """The learning rate is multiplied by it every `decay_examples`, in (0, 1]"""
+    decay_examples: int = 4_000_000
+    """Videos, 1 or more"""
+    clip_norm: float = 1.0
+    """The gradient's norm at most, above 0"""
+    accumulate: int = 1
+    """Parts that a step's videos are cut into, one in memory at a time, 1 or more"""
+    loss: Literal["cross_entropy", "focal", "asymmetric"] = "cross_entropy"
+    """Of confidences and truth: the paper's, Lin et al. 2017, Ridnik et al. 2021"""
+    ignore_negatives: float = 0.0
+    """False labels with a confidence below it cost nothing, in [0, 1): 0.15 in the paper"""
+    negative_share: float = 1.0
+    """Of the false labels so many are drawn anew each step, the others cost nothing, in (0, 1]"""
+    label_smoothing: float = 0.0
+    """A true label counts 1 minus it, in [0, 1)"""
+    bootstrapping: float = 0.0
+    """Share of the predictor's own confidence in its target (Reed et al. 2015), in [0, 1)"""
+    mixup: float = 0.0
+    """Videos are mixed in pairs by a draw from Beta(mixup, mixup); 0 is off"""
+    half_videos: float = 0.0
+    """Probability that a video is cut to its first or second half, in [0, 1)"""
+    feature_noise: float = 0.0
+    """Standard deviation of what is added to each value of [-2, 2], 0 or more"""
+    ema_decay: float = 0.0
+    """Of the mean of weights over steps, which is then scored and kept; 0 is off, in [0, 1)"""
+    patience: int | None = None
+    """Stop after so many epochs without a better GAP on the holdout; none never does"""
+    max_steps: int | None = None
+    """Stop after so many steps; none is as many as the epochs have"""
+    seed: int = 0
+    """Of the weights, the order of videos and the starts of crops, 0 or more"""
+    validation_batch_size: int = 128
+    """Videos a batch on the holdout; at the same size a prediction repeats to the bit"""
+    save_seconds: float = 300.0
+    """Between two states that `resume` goes on from within an epoch, 0 or more"""
+
+    def __post_init__(self) -> None:
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= 1e30:
+                raise UsageError(f"{name} is {value}. It must be {least} or more.")
+        for name in ("learning_rate", "clip_norm"):
+            if not 0 < getattr(self, name) <= 1e30:
+                raise UsageError(f"{name} is {getattr(self, name)}. It must be in (0, 1e30].")
+        for name in ("decay_rate", "negative_share"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(f"{name} is {getattr(self, name)}. It must be in (0, 1].")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}. It must be in [0, 1).")
+        if self.loss not in ("cross_entropy", "focal", "asymmetric"):
+            raise UsageError(f"loss is {self.loss!r}. Use cross_entropy, focal or asymmetric.")

@@ -1,0 +1,238 @@
+"""Steps, epochs, and the holdout scored after each."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gapkit.data import FrameStore, Loader
+from gapkit.errors import PredictorError
+from gapkit.metrics import score
+from gapkit.predicting import predict_split
+from gapkit.predictions import Predictions
+from gapkit.training._augmentation import augment
+from gapkit.training._config import TrainingConfig
+from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._losses import make_loss
+from gapkit.training._module import TorchPredictor
+from gapkit.training._state import read_state, write_state
+
+Tell = Callable[[int, int, str], object]
+
+
+class Trainer:
+    """A predictor on its way; what it draws at a step depends on seed and step alone.
+
+    So a state needs no generators: weights, moments and the step say all.
+    """
+
+    def __init__(
+        self,
+        module: TorchPredictor,
+        train_store: FrameStore,
+        val_store: FrameStore,
+        training: TrainingConfig,
+        name: str,
+        tell: Tell | None = None,
+    ) -> None:
+        self.module, self.training = module, training
+        self.val_predictions: Predictions | None = None
+        self._val_store, self._name, self._tell = val_store, name, tell
+        self._optimizer = torch.optim.Adam(module.parameters(), lr=training.learning_rate)
+        self._loss = make_loss(training)
+        self._loader = Loader(
+            train_store,
+            batch_size=training.batch_size,
+            seed=training.seed,
+            stride=getattr(module.config, "stride", None),
+            max_frames=getattr(module.config, "max_frames", None),
+            starts=getattr(module.config, "starts", None) or "paper",
+        )
+        self._averaged = copy.deepcopy(module) if training.ema_decay else None
+        self._num_pretraining = int(getattr(module.config, "pretrain_epochs", 0) or 0)
+        self._where: dict[str, Any] = {
+            "epoch": 1, "batch": 0, "step": 0, "total_loss": 0.0, "best": -1.0, "num_worse": 0,
+            "is_finished": False, "seconds": 0.0, "wait_seconds": 0.0,
+        }  # fmt: skip
+
+    @property
+    def scored(self) -> TorchPredictor:
+        """The predictor whose weights are scored and kept: the mean over steps, if there is one."""
+        return self.module if self._averaged is None else self._averaged
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self._where["is_finished"])
+
+    def save(self, path: Path, **more: Any) -> None:
+        """Write the state to go on from."""
+        averaged = None if self._averaged is None else self._averaged.state_dict()
+        about = {**self._where, **more}
+        write_state(path, self.module, self._optimizer, averaged, about)
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Go on from a state; what more it was saved with."""
+        averaged, about = read_state(path, self.module, self._optimizer)
+        if self._averaged is not None:
+            self._averaged.load_state_dict(averaged)
+        more = {name: about.pop(name) for name in about.keys() - self._where.keys()}
+        self._where = about
+        if self._where["epoch"] <= self._num_epochs and not self._is_out_of_patience:
+            self._where["is_finished"] = self._is_out_of_steps  # an end that was moved is no end
+        return more
+
+    def run(self, save: Callable[[], object]) -> Iterator[Epoch | Pretraining]:
+        """Yield each epoch as it ends; `save` is called between steps, now and then."""
+        where = self._where
+        while not where["is_finished"]:
+            number = where["epoch"]
+            loss = self._run_epoch(save)
+            ended: Epoch | Pretraining
+            if number <= self._num_pretraining:
+                ended = Pretraining(epoch=number, loss=loss)
+            else:
+                ended = self._validate(loss)
+            if where["batch"] >= len(self._loader):  # else max_steps ended it
+                begin = {"batch": 0, "total_loss": 0.0, "seconds": 0.0, "wait_seconds": 0.0}
+                where.update(begin, epoch=number + 1)
+            where["is_finished"] = (
+                where["epoch"] > self._num_epochs
+                or self._is_out_of_steps
+                or self._is_out_of_patience
+            )
+            yield ended
+
+    @property
+    def _num_epochs(self) -> int:
+        return self._num_pretraining + self.training.epochs
+
+    @property
+    def _is_out_of_steps(self) -> bool:
+        limit = self.training.max_steps
+        return limit is not None and bool(self._where["step"] >= limit)
+
+    @property
+    def _is_out_of_patience(self) -> bool:
+        patience = self.training.patience
+        return patience is not None and bool(self._where["num_worse"] >= patience)
+
+    def _run_epoch(self, save: Callable[[], object]) -> float:
+        """What is left of an epoch; the mean loss of its videos."""
+        where, num_videos = self._where, len(self._loader.store)
+        is_pretraining = where["epoch"] <= self._num_pretraining
+        own_epoch = where["epoch"] - (0 if is_pretraining else self._num_pretraining)
+        what = f"pretraining {own_epoch}" if is_pretraining else f"epoch {own_epoch}"
+        self.module.train()
+        done = min(where["batch"] * self.training.batch_size, num_videos)
+        saved = asked = time.perf_counter()
+        with torch.random.fork_rng():
+            for batch, true_BC in self._loader.epoch(where["epoch"], first_batch=where["batch"]):
+                given = time.perf_counter()
+                torch.manual_seed(self.training.seed * 1_000_003 + where["step"])
+                examples = (where["epoch"] - 1) * num_videos + done
+                decay = self.training.decay_rate ** (examples // self.training.decay_examples)
+                for group in self._optimizer.param_groups:
+                    group["lr"] = self.training.learning_rate * decay
+                features, num_frames = self.module.tensors(batch)
+                truth_BC = torch.from_numpy(true_BC).to(num_frames.device, torch.float32)
+                loss = self._step(features, num_frames, truth_BC, is_pretraining, examples)
+                done += len(batch)
+                where["total_loss"] += loss * len(batch)
+                where["step"] += 1
+                where["batch"] += 1
+                now = time.perf_counter()
+                where["wait_seconds"] += given - asked
+                where["seconds"] += now - asked
+                if self._tell is not None:
+                    waited = 100 * where["wait_seconds"] / where["seconds"]
+                    self._tell(done, num_videos, f"{what}, loss {loss:.3f}, waits {waited:.0f} %")
+                if now - saved >= self.training.save_seconds and done < num_videos:
+                    save()
+                    saved = now
+                if self._is_out_of_steps:
+                    break
+                asked = time.perf_counter()
+        return float(where["total_loss"] / done)
+
+    def _step(
+        self,
+        features: dict[str, Tensor],
+        num_frames: Tensor,
+        true_BC: Tensor,
+        is_pretraining: bool,
+        examples: int,
+    ) -> float:
+        """Lower the loss of a batch, in parts; the loss it had."""
+        if not is_pretraining:
+            features, num_frames, true_BC = augment(features, num_frames, true_BC, self.training)
+        self._optimizer.zero_grad()
+        size = -(-len(true_BC) // self.training.accumulate)
+        total = 0.0
+        for begin in range(0, len(true_BC), size):
+            part = slice(begin, begin + size)
+            inputs = {name: x[part] for name, x in features.items()}, num_frames[part]
+            if is_pretraining:
+                loss = self.module.pretraining_loss(*inputs)
+            else:
+                loss, _ = self.module.compute_loss(*inputs, true_BC[part], self._loss)
+                loss = loss + self.module.penalty()
+            share = len(true_BC[part]) / len(true_BC)
+            if not torch.isfinite(loss):
+                raise PredictorError(
+                    f"the loss is {loss.item()} in epoch {self._where['epoch']} after {examples} "
+                    f"videos. Lower --lr. What was saved before stays."
+                )
+            (loss * share).backward()  # type: ignore[no-untyped-call]
+            total += loss.item() * share
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip_norm)
+        self._optimizer.step()
+        if self._averaged is not None:
+            self._average()
+        return total
+
+    def _average(self) -> None:
+        """Move the mean of weights towards them, at first faster; counters are taken over."""
+        num_steps = self._where["step"] + 1
+        keep = min(self.training.ema_decay, num_steps / (num_steps + 9))
+        with torch.no_grad():
+            theirs = self.module.state_dict()
+            for name, mean in self.scored.state_dict().items():
+                if mean.is_floating_point():
+                    mean.lerp_(theirs[name], 1 - keep)
+                else:
+                    mean.copy_(theirs[name])
+
+    def _validate(self, loss: float) -> Epoch:
+        """Score the holdout."""
+        where, tell = self._where, self._tell
+        predictions = predict_split(
+            self.scored,
+            self._val_store,
+            batch_size=self.training.validation_batch_size,
+            name=self._name,
+            progress=None if tell is None else lambda done, all_: tell(done, all_, "validation"),
+        )
+        result = score(predictions, self._val_store.labels)
+        is_best = result.gap > where["best"]
+        where["best"] = max(where["best"], result.gap)
+        where["num_worse"] = 0 if is_best else where["num_worse"] + 1
+        num_epochs = where["epoch"] - self._num_pretraining
+        num_videos = len(self._loader.store)
+        in_epoch = min(where["batch"] * self.training.batch_size, num_videos)
+        self.val_predictions = predictions
+        return Epoch(
+            epoch=num_epochs,
+            num_examples=(num_epochs - 1) * num_videos + in_epoch,
+            loss=loss,
+            videos_per_second=in_epoch / max(where["seconds"], 1e-9),
+            wait_share=where["wait_seconds"] / max(where["seconds"], 1e-9),
+            score=result,
+            is_best=is_best,
+        )
