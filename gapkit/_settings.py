@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import inspect
+import itertools
+import textwrap
 import types
 import typing
 from collections.abc import Mapping
@@ -12,6 +16,36 @@ from typing import Any
 from gapkit.errors import GapkitError, UsageError
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A field of a config."""
+
+    name: str
+    default: Any
+    meaning: str
+    """The line under the field: meaning, unit, range"""
+
+
+def describe_settings(config_class: type[Any] | None) -> list[Setting]:
+    """The fields of a config, each with the line that stands under it."""
+    meanings: dict[str, str] = {}
+    for base in reversed(config_class.__mro__ if config_class else ()):
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        except (OSError, TypeError, SyntaxError):  # built in, or made at run time
+            continue
+        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        for field, below in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+                if is_text:
+                    meanings[field.target.id] = str(below.value.value)  # type: ignore[attr-defined]
+    return [
+        Setting(name=field.name, default=field.default, meaning=meanings.get(field.name, ""))
+        for field in _fields(config_class)
+    ]
 
 
 def parse_settings(pairs: list[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from gapkit.batch import Batch
 from gapkit.data._phases import crop_length, position_of
 from gapkit.data._shards import Shards
 from gapkit.data._split import LABELS_FILE, SplitMeta
+from gapkit.data._vocabulary import read_names
 from gapkit.errors import DataError, UsageError
 from gapkit.io import read_labels
 
@@ -73,6 +74,11 @@ class FrameStore:
             f"FrameStore({str(self.path)!r}, num_videos={len(self)}, "
             f"num_classes={self.num_classes}, feature_sizes={self.feature_sizes})"
         )
+
+    @property
+    def verticals(self) -> list[list[str]] | None:
+        """The verticals of each label; None where they are not known."""
+        return read_names(pq.read_schema(self.path / LABELS_FILE))[1]
 
     @cached_property
     def labels(self) -> Labels:

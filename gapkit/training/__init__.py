@@ -5,24 +5,36 @@ num_frames)` returns confidences.
 """
 
 from gapkit.training._config import TrainingConfig
+from gapkit.training._describe import Description, describe_predictor
 from gapkit.training._epoch import Epoch, Pretraining
-from gapkit.training._heads import LogisticHead
+from gapkit.training._heads import ContextGating, GatedHead, LogisticHead, MoEHead, make_head
 from gapkit.training._inputs import concatenate_features, mean_over_frames
 from gapkit.training._layer_norm_lstm import LayerNormLSTM
+from gapkit.training._layers import gather_frames
 from gapkit.training._module import TorchPredictor
+from gapkit.training._recurrent import GRU, LSTM
 from gapkit.training._run import Run, load_run
 from gapkit.training._train import train
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "ContextGating",
+    "Description",
     "Epoch",
+    "GatedHead",
     "LayerNormLSTM",
     "LogisticHead",
+    "MoEHead",
     "Pretraining",
     "Run",
     "TorchPredictor",
     "TrainingConfig",
     "concatenate_features",
+    "describe_predictor",
+    "gather_frames",
     "load_run",
+    "make_head",
     "mean_over_frames",
     "train",
 ]

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gapkit.training._layers import run_layers
+
 _EPSILON = 1e-5
 
 
@@ -97,27 +99,13 @@ class LayerNormLSTM(nn.Module):
         last : (B, H or 2H)
             The forward half at frame num_frames - 1, the backward half at frame 0.
         """
-        time_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
-        is_frame_BT = time_T < num_frames[:, None]
-        # Backwards each video is read from its own last frame; its padding stays where it is.
-        reversed_BT = torch.where(is_frame_BT, num_frames[:, None] - 1 - time_T, time_T)
-        outputs = x_BTD
-        for layer in range(self.num_layers):
-            halves = []
-            for direction in self._directions:
-                suffix = f"_l{layer}{direction}"
-                if direction:
-                    half = _gather(
-                        self._run_cell(_gather(outputs, reversed_BT), suffix), reversed_BT
-                    )
-                else:
-                    half = self._run_cell(outputs, suffix)
-                halves.append(half * is_frame_BT[..., None])
-            outputs = torch.cat(halves, dim=-1)  # (B, T, H or 2H)
-        last = [_gather(halves[0], num_frames[:, None] - 1)[:, 0]]
-        if self.bidirectional:
-            last.append(halves[1][:, 0])
-        return outputs, torch.cat(last, dim=-1)
+        return run_layers(
+            x_BTD,
+            num_frames,
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            run_cell=lambda x, layer, way: self._run_cell(x, f"_l{layer}{self._directions[way]}"),
+        )
 
     def _run_cell(self, x_BTD: Tensor, suffix: str) -> Tensor:
         """Outputs (B, T, H) of one cell over all frames, padding included."""
@@ -142,8 +130,3 @@ class LayerNormLSTM(nn.Module):
 
 def _normalize(x: Tensor) -> Tensor:
     return F.layer_norm(x, x.shape[-1:], eps=_EPSILON)
-
-
-def _gather(x_BTH: Tensor, time_BT: Tensor) -> Tensor:
-    """Frames of each video at the given times, (B, times, H)."""
-    return x_BTH.gather(1, time_BT[..., None].expand(-1, -1, x_BTH.shape[-1]))

@@ -90,8 +90,10 @@ class TorchPredictor(nn.Module):
         raise TypeError(f"{type(self).__name__} must define pretraining_loss to be pretrained.")
 
     def penalty(self) -> Tensor:
-        """Return what the loss adds for the size of weights; 0 unless a child says otherwise."""
-        return torch.zeros(())
+        """Return what the loss adds for the size of weights: the penalties of its heads."""
+        parts: list[Any] = [part for part in self.modules() if part is not self]
+        found = [part.penalty() for part in parts if callable(getattr(part, "penalty", None))]
+        return torch.stack(found).sum() if found else torch.zeros(())
 
     def predict(self, batch: Batch) -> NDArray[np.float32]:
         """Return the confidences of a batch, (B, num_classes), in evaluation mode."""

@@ -1,64 +1,274 @@
-"""`lstm_ln`: stacked layer-normalised LSTM layers over a crop, then logistic regression."""
+"""Stacked recurrent layers over a crop, then a head: the paper's prototype and its variants.
 
-from collections.abc import Mapping
+Shape letters: B videos, T frames, D values a frame, H units (of both ways), K steps.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from gapkit_predictors._features import choose_features
-from torch import Tensor
+import torch
+from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import (
-    LayerNormLSTM,
-    LogisticHead,
-    TorchPredictor,
-    concatenate_features,
-)
+from gapkit.training import GRU, LSTM, LayerNormLSTM, TorchPredictor, gather_frames, make_head
+
+CELLS = {"lstm": LSTM, "lstm_ln": LayerNormLSTM, "gru": GRU}
 
 
-class LayerNormLSTMPredictor(TorchPredictor):
-    """The last output of the top layer, and one sigmoid unit a label; sizes as in the paper."""
+@dataclass(frozen=True, kw_only=True)
+class RecurrentConfig(FrameConfig):
+    """Settings of every recurrent predictor."""
+
+    cell: Literal["lstm", "lstm_ln", "gru"] = "lstm"
+    """Plain, layer-normalised, or gated recurrent units"""
+    hidden_size: int = 1024
+    """Units a layer and way, 1 or more"""
+    num_layers: int = 2
+    """Layers, 1 or more"""
+    top_size: int | None = None
+    """Units of the top layer where it has others; none has as many"""
+    bidirectional: bool = False
+    """Whether a second set of cells reads each video backwards"""
+    pooling: Literal["last", "thirds", "adaptive"] = "last"
+    """Last output; mean of those after each third; or weighed by a small network"""
+    multitask: float = 0.0
+    """Weight of the mean loss of each third's own output, 0 or more; 0 is off"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cell not in CELLS:
+            raise UsageError(f"cell is {self.cell!r}. Use {', '.join(CELLS)}.")
+        if self.pooling not in ("last", "thirds", "adaptive"):
+            raise UsageError(f"pooling is {self.pooling!r}. Use last, thirds or adaptive.")
+        if not 0 <= self.multitask <= 1e6:
+            raise UsageError(f"multitask is {self.multitask}. It must be 0 or more.")
+        if self.multitask and self.pooling == "last":
+            raise UsageError(f"multitask={self.multitask} needs pooling=thirds or adaptive.")
+        if self.top_size is not None and self.num_layers < 2:
+            raise UsageError("top_size needs num_layers of 2 or more.")
+
+
+class Prototype(TorchPredictor):
+    """Random crops: 2 stacked LSTM layers of 1024, the last output of the top layer."""
+
+    paper_gap: float | None = 0.80204
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
-        """Settings of `lstm_ln`."""
+    class Config(RecurrentConfig):
+        """Settings of `lstm`."""
 
-        hidden_size: int = 1024
-        """Units a layer, 1 or more"""
-        num_layers: int = 2
-        """Layers, 1 or more"""
-        features: str = "all"
-        """Which features are read: all, or names separated by '+', as rgb+audio"""
-        stride: int | None = None
-        """Every how many frames one is read; none is the store's own stride"""
-        max_frames: int | None = 45
-        """Frames read at most; none is all"""
-
-        def __post_init__(self) -> None:
-            for name in ("hidden_size", "num_layers"):
-                if getattr(self, name) < 1:
-                    raise UsageError(f"{name} is {getattr(self, name)}. It must be 1 or more.")
-
-    def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
+    def __init__(
+        self, num_classes: int, feature_sizes: Mapping[str, int], config: RecurrentConfig
+    ) -> None:
         super().__init__(num_classes, feature_sizes, config)
         self.names = choose_features(config.features, feature_sizes)
         input_size = sum(feature_sizes[name] for name in self.names)
-        self.lstm = LayerNormLSTM(input_size, config.hidden_size, config.num_layers)
-        self.head = LogisticHead(config.hidden_size, num_classes)
+        cell, num_ways = CELLS[config.cell], 2 if config.bidirectional else 1
+        num_below = config.num_layers - (config.top_size is not None)
+        self.lstm = cell(input_size, config.hidden_size, num_below, config.bidirectional)
+        output_size = config.hidden_size * num_ways
+        self.top = None
+        if config.top_size is not None:
+            self.top = cell(output_size, config.top_size, 1, config.bidirectional)
+            output_size = config.top_size * num_ways
+        if config.pooling == "adaptive":
+            self.attention = nn.Sequential(
+                nn.Linear(output_size, 128), nn.Tanh(), nn.Linear(128, 1)
+            )
+        self.head = make_head(
+            config.head,
+            output_size,
+            num_classes,
+            num_experts=config.num_experts,
+            gating=config.gating,
+        )
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""
-        x = concatenate_features(features, self.names)
-        if x.ndim == 2:
-            raise UsageError(
-                "lstm_ln reads frames, and this data is at video level. Train mean_lr on it."
-            )
-        # Values of size 1/sqrt(D) would be drowned by the recurrent part: on AudioSet 256 units
-        # reach a GAP of 0.228 in the first epoch without the factor, and 0.283 with it.
-        x = x * x.shape[-1] ** 0.5  # (B, T, D)
-        _, last = self.lstm(x, num_frames)  # (B, H)
-        confidences: Tensor = self.head(last)
+        vector_BH, _ = self._encode(features, num_frames)
+        confidences: Tensor = self.head(vector_BH)
         return confidences
 
-    def penalty(self) -> Tensor:
-        """Return the head's L2 penalty."""
-        return self.head.penalty()
+    def compute_loss(
+        self,
+        features: dict[str, Tensor],
+        num_frames: Tensor,
+        true_BC: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss, with that of the outputs after each third if it is multi-task."""
+        vector_BH, step_BKH = self._encode(features, num_frames)
+        confidence_BC = self.head(vector_BH)
+        total = loss(confidence_BC, true_BC)
+        if self.config.multitask:
+            own = [loss(self.head(step_BH), true_BC) for step_BH in step_BKH.unbind(dim=1)]
+            total = total + self.config.multitask * torch.stack(own).mean()
+        return total, confidence_BC
+
+    def _encode(self, features: dict[str, Tensor], num_frames_B: Tensor) -> tuple[Tensor, Tensor]:
+        """A vector a video (B, H), and the outputs that it is pooled from (B, K, H)."""
+        x_BTD = read_frames(features, self.names)
+        outputs_BTH, last_BH = self.lstm(x_BTD, num_frames_B)
+        if self.top is not None:
+            outputs_BTH, last_BH = self.top(outputs_BTH, num_frames_B)
+        if self.config.pooling == "last":
+            return last_BH, last_BH[:, None]
+        # Steps ceil(n/3) - 1, ceil(2n/3) - 1 and n - 1, counted from 0.
+        thirds_K = torch.arange(1, 4, device=num_frames_B.device)
+        step_BK = (num_frames_B[:, None] * thirds_K + 2) // 3 - 1
+        step_BKH = gather_frames(outputs_BTH, step_BK)
+        if self.config.pooling == "thirds":
+            return step_BKH.mean(dim=1), step_BKH
+        weight_BK1 = self.attention(step_BKH).softmax(dim=1)
+        return (weight_BK1 * step_BKH).sum(dim=1), step_BKH
+
+
+class Visual(Prototype):
+    """The prototype on rgb alone, full length."""
+
+    paper_gap = 0.78105
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(RecurrentConfig):
+        """Settings of `lstm_visual`."""
+
+        features: str = "rgb"
+        """Which features are read: all, or names separated by '+', as rgb+audio"""
+        stride: int | None = 1
+        """Every how many frames one is read; none is the store's own stride"""
+        max_frames: int | None = None
+        """Frames read at most; none is all"""
+
+
+class Full(Prototype):
+    """The prototype, full length: no cropping."""
+
+    paper_gap = 0.80224
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(RecurrentConfig):
+        """Settings of `lstm_full`."""
+
+        stride: int | None = 1
+        """Every how many frames one is read; none is the store's own stride"""
+        max_frames: int | None = None
+        """Frames read at most; none is all"""
+
+
+class LogisticLSTM(Prototype):
+    """The prototype with logistic regression instead of experts."""
+
+    paper_gap = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(RecurrentConfig):
+        """Settings of `lstm_lr`."""
+
+        head: Literal["moe", "lr"] = "lr"
+        """moe is a mixture of experts, lr logistic regression"""
+
+
+class LayerNormLSTMPredictor(Prototype):
+    """The prototype with layer-normalised cells, and one sigmoid unit a label."""
+
+    paper_gap = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(RecurrentConfig):
+        """Settings of `lstm_ln`."""
+
+        cell: Literal["lstm", "lstm_ln", "gru"] = "lstm_ln"
+        """Plain, layer-normalised, or gated recurrent units"""
+        head: Literal["moe", "lr"] = "lr"
+        """moe is a mixture of experts, lr logistic regression"""
+
+
+class GatedRecurrent(Prototype):
+    """The prototype with gated recurrent units."""
+
+    paper_gap = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(RecurrentConfig):
+        """Settings of `gru`."""
+
+        cell: Literal["lstm", "lstm_ln", "gru"] = "gru"
+        """Plain, layer-normalised, or gated recurrent units"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidirectionalConfig(RecurrentConfig):
+    """Settings of every bidirectional predictor."""
+
+    bidirectional: bool = True
+    """Whether a second set of cells reads each video backwards"""
+
+
+class Bidirectional(Prototype):
+    """2 stacked bidirectional layers of 1024; the last outputs of both ways."""
+
+    paper_gap = 0.81055
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BidirectionalConfig):
+        """Settings of `bilstm`."""
+
+
+class BidirectionalFull(Prototype):
+    """2 stacked bidirectional layers of 1024, full length."""
+
+    paper_gap = 0.81401
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BidirectionalConfig):
+        """Settings of `bilstm_full`."""
+
+        stride: int | None = 1
+        """Every how many frames one is read; none is the store's own stride"""
+        max_frames: int | None = None
+        """Frames read at most; none is all"""
+
+
+class BidirectionalLayerNorm(Prototype):
+    """2 stacked bidirectional layer-normalised layers, 1024 then 768."""
+
+    paper_gap = 0.80761
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BidirectionalConfig):
+        """Settings of `bilstm_ln`."""
+
+        cell: Literal["lstm", "lstm_ln", "gru"] = "lstm_ln"
+        """Plain, layer-normalised, or gated recurrent units"""
+        top_size: int | None = 768
+        """Units of the top layer where it has others; none has as many"""
+        head: Literal["moe", "lr"] = "lr"
+        """moe is a mixture of experts, lr logistic regression"""
+
+
+class BidirectionalAttention(Prototype):
+    """As `bilstm`; the outputs of both ways after each third, averaged with equal weights."""
+
+    paper_gap = 0.81232
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BidirectionalConfig):
+        """Settings of `bilstm_attention`."""
+
+        pooling: Literal["last", "thirds", "adaptive"] = "thirds"
+        """Last output; mean of those after each third; or weighed by a small network"""
+
+
+class BidirectionalAdaptive(Prototype):
+    """As `bilstm_attention`, the three weights from a small network."""
+
+    paper_gap = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BidirectionalConfig):
+        """Settings of `bilstm_adaptive`."""
+
+        pooling: Literal["last", "thirds", "adaptive"] = "adaptive"
+        """Last output; mean of those after each third; or weighed by a small network"""

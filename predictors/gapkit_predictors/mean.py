@@ -1,21 +1,22 @@
-"""`mean_lr`: the mean of all frames, then logistic regression (the Kaggle baseline)."""
+"""The mean of all frames, then a head: `mean_lr` (the Kaggle baseline) and `moe`.
+
+They read data at video level as well.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from gapkit_predictors._features import choose_features
+from gapkit_predictors._features import check_config, choose_features
 from torch import Tensor
 
-from gapkit.training import (
-    LogisticHead,
-    TorchPredictor,
-    concatenate_features,
-    mean_over_frames,
-)
+from gapkit.training import TorchPredictor, concatenate_features, make_head, mean_over_frames
 
 
 class MeanLR(TorchPredictor):
     """Mean over frames, visual and audio side by side, and one sigmoid unit a label."""
+
+    paper_gap: float | None = 0.74711
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -25,17 +26,32 @@ class MeanLR(TorchPredictor):
         """Which features are read: all, or names separated by '+', as rgb+audio"""
         normalize: bool = True
         """Whether each frame is divided by its L2 norm"""
+        head: Literal["moe", "lr"] = "lr"
+        """lr is logistic regression, moe a mixture of experts"""
+        num_experts: int = 2
+        """Experts a label in a mixture, without the dummy, 1 or more"""
+        gating: bool = False
+        """Whether context gating weighs the confidences"""
         stride: int | None = None
         """Every how many frames one is read; none is the store's own stride"""
         max_frames: int | None = None
         """Frames read at most; none is all"""
+
+        def __post_init__(self) -> None:
+            check_config(self)
 
     def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
         super().__init__(num_classes, feature_sizes, config)
         self.names = choose_features(config.features, feature_sizes)
         self.normalize = config.normalize
         input_size = sum(feature_sizes[name] for name in self.names)
-        self.head = LogisticHead(input_size, num_classes)
+        self.head = make_head(
+            config.head,
+            input_size,
+            num_classes,
+            num_experts=config.num_experts,
+            gating=config.gating,
+        )
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""
@@ -45,6 +61,15 @@ class MeanLR(TorchPredictor):
         confidences: Tensor = self.head(x)
         return confidences
 
-    def penalty(self) -> Tensor:
-        """Return the head's L2 penalty."""
-        return self.head.penalty()
+
+class MoE(MeanLR):
+    """Mean over frames, and a mixture of experts a label."""
+
+    paper_gap = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(MeanLR.Config):
+        """Settings of `moe`."""
+
+        head: Literal["moe", "lr"] = "moe"
+        """moe is a mixture of experts, lr logistic regression"""

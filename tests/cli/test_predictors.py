@@ -19,17 +19,37 @@ predictor = Bright
 """
 
 
-def test_list_names_each_with_its_package_and_target(cli):
+NAMES = """
+mean_lr lstm_visual lstm_full lstm lstm_lr lstm_ln bilstm_ln bilstm bilstm_attention bilstm_full
+lstm_late bilstm_adaptive bilstm_verticals lstm_pretrained moe dbof gru netvlad nextvlad chain
+""".split()  # noqa: SIM905
+
+
+def test_list_names_each_with_its_package_parameters_and_a_line(cli):
     header, *rows, hint = cli("predictors").succeeds().stdout.splitlines()
-    assert header.split() == ["name", "package", "target"]
+    assert header.split() == ["name", "package", "parameters", "what"]
     listed = {row.split()[0]: row.split() for row in rows}
     assert list(listed) == sorted(listed)
-    assert listed["mean_lr"][1:] == ["gapkit", "0.1.0", "gapkit_predictors.mean:MeanLR"]
-    assert listed["lstm_ln"][1] == "gapkit"
-    prior = ["gapkit-stranger", "1.2.3", "gapkit_stranger.prior:Prior"]
-    assert listed["stranger_prior"][1:] == prior
+    assert set(NAMES) <= set(listed)
+    # 1152 weights and a bias a label
+    assert listed["mean_lr"][1:5] == ["gapkit", "0.1.0", "5.4", "M"]
+    assert listed["stranger_prior"][1:3] == ["gapkit-stranger", "1.2.3"]
     assert "module:object" in hint
     assert ".py" in hint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_of_each_are_told_with_defaults_and_meaning(cli, name):
+    lines = cli("predictors", name).succeeds().stdout.splitlines()
+    assert lines[0].startswith(f"{name}: ")
+    at = next(i for i, line in enumerate(lines) if line.startswith("--set"))
+    assert len(lines) > at + 5
+    assert all(len(line.split(None, 2)) == 3 for line in lines[at + 1 :])  # each has a meaning
+    assert any(line.startswith("stride ") for line in lines)
+
+
+def test_the_papers_figure_is_told(cli):
+    assert "0.81232" in cli("predictors", "bilstm_attention").succeeds().stdout
 
 
 @pytest.fixture
