@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,10 @@ def train(
             "--resume", help="Go on with the run in -o; begin where none is, end if it is finished."
         ),
     ] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Run whose weights it starts from; another number of labels is fine."),
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -85,9 +90,12 @@ def train(
             device=device,
             overwrite=overwrite,
             resume=resume,
+            init=init,
             on_epoch=show,
             progress=progress,
         )
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes that torchrun starts one speaks
     installed = {listing.name for listing in list_predictors()}
     by_path = "" if name in installed else f" --predictor {name}"
     best = max(done, key=lambda epoch: epoch.score.gap)

@@ -23,6 +23,7 @@ from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import install_folder, replacing_file, stage_folder
 from gapkit.plugins import Plugin, find_entry_point, find_predictor
 from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._events import EVENT_FILES, Events
 from gapkit.training._module import TorchPredictor, find_device
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 CHECKPOINTS = ("last", "best")
 STATE_FILE = "state.safetensors"
-FILES = (CONFIG_FILE, METRICS_FILE, "*.safetensors")
+FILES = (CONFIG_FILE, METRICS_FILE, "*.safetensors", EVENT_FILES)
 VERSION = 1
 _CONFIG_TYPES: dict[str, Any] = {
     "predictor": str | None,
@@ -146,15 +147,24 @@ class RunWriter:
     """
 
     def __init__(
-        self, path: Path, about: Mapping[str, Any], *, overwrite: bool, resume: bool = False
+        self,
+        path: Path,
+        about: Mapping[str, Any],
+        *,
+        overwrite: bool,
+        resume: bool = False,
+        writes: bool = True,
     ) -> None:
+        self._writes = writes  # of several ranks one does
+        self._events = Events()
         config = to_json({"version": VERSION, **about}, about["trained_from"], indent=1)
         self._path = path.resolve() if path.is_symlink() else path
-        if resume:
+        if resume or not writes:
             self._folder = self._path
+        if resume and writes:
             with replacing_file(self._folder / CONFIG_FILE) as temporary:
                 temporary.write_text(config + "\n")
-        else:
+        elif writes:
             self._folder = stage_folder(self._path, ours=FILES, overwrite=overwrite)
             (self._folder / CONFIG_FILE).write_text(config + "\n")
 
@@ -162,6 +172,7 @@ class RunWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._events.close()
         if self._folder != self._path:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -171,15 +182,19 @@ class RunWriter:
         metrics = self._folder / METRICS_FILE
         if not metrics.exists():
             return []
-        os.truncate(metrics, min(saved["metrics_bytes"], metrics.stat().st_size))
+        logged = metrics.read_bytes()[: saved["metrics_bytes"]]
+        if self._writes:
+            os.truncate(metrics, len(logged))
         try:
-            records = [json.loads(line) for line in metrics.read_text().splitlines()]
+            records = [json.loads(line) for line in logged.splitlines()]
             return [Epoch.from_record(record) for record in records if "phase" not in record]
         except (ValueError, TypeError) as error:
             raise DataError(f"{metrics}: damaged ({error}). Train the run again.") from None
 
     def save(self, trainer: Trainer) -> None:
         """Keep what is needed to go on from here."""
+        if not self._writes:
+            return
         metrics = self._folder / METRICS_FILE
         num_bytes = metrics.stat().st_size if metrics.exists() else 0
         trainer.save(self._folder / STATE_FILE, metrics_bytes=num_bytes)
@@ -189,6 +204,8 @@ class RunWriter:
 
     def checkpoint(self, trainer: Trainer, ended: Epoch | Pretraining) -> None:
         """Keep the weights as the last, and as the best if they are; log the epoch; save."""
+        if not self._writes:
+            return
         scored = trainer.scored.state_dict()
         weights = {name: tensor.cpu().contiguous() for name, tensor in scored.items()}
         is_best = getattr(ended, "is_best", False)
@@ -198,6 +215,30 @@ class RunWriter:
         with (self._folder / METRICS_FILE).open("a") as file:
             file.write(json.dumps(ended.to_record()) + "\n")
         self.save(trainer)
+        self._events.write(self._folder, ended.to_record(), trainer.num_steps)
+
+
+def start_from(module: TorchPredictor, run: Path) -> list[str]:
+    """Give a module the last weights of another run, where names and shapes fit; what did not.
+
+    Raises
+    ------
+    DataError
+        The run has no weights that can be read, or none of them fits.
+    """
+    path = run / "last.safetensors"
+    try:
+        there = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path}: can't be read ({error}). Name the folder of a finished run."
+        ) from None
+    own = module.state_dict()
+    fitting = {name: x for name, x in there.items() if name in own and own[name].shape == x.shape}
+    if not fitting:
+        raise DataError(f"{path}: none of its weights fits {type(module).__name__}.")
+    module.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
 
 
 def read_begun(path: Path) -> dict[str, Any] | None:

@@ -16,7 +16,8 @@ from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._module import find_device
 from gapkit.training._provenance import find_commit, find_versions, fingerprint
-from gapkit.training._run import RunWriter, build_module, read_begun, to_json
+from gapkit.training._ranks import join_ranks
+from gapkit.training._run import RunWriter, build_module, read_begun, start_from, to_json
 from gapkit.training._trainer import Trainer
 
 _MAY_CHANGE = ("epochs", "max_steps", "patience", "save_seconds")
@@ -32,6 +33,7 @@ def train(
     device: str = "auto",
     overwrite: bool = False,
     resume: bool = False,
+    init: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[Epoch | Pretraining], object] | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> list[Epoch]:
@@ -57,6 +59,9 @@ def train(
         Go on in `output` to the bit as if it had not been interrupted, with the settings that it
         was begun with; `epochs`, `max_steps` and `patience` may be others. Without a checkpoint
         there, begin; with a finished run, return what it brought.
+    init : path, optional
+        Run whose last weights it starts from, where names and shapes fit: a head for other labels
+        starts anew. Not when it is resumed.
     on_epoch : callable, optional
         Called with each Epoch, and with each Pretraining of a predictor that has such a phase.
     progress : callable, optional
@@ -71,7 +76,7 @@ def train(
     UsageError
         A setting is unknown or out of range, or not the one that a resumed run was begun with.
     """
-    output = Path(output)
+    output, is_first = Path(output), join_ranks()
     begun = read_begun(output) if resume else None
     if begun is not None:
         settings = {**(begun["config"] or {}), **(settings or {})}
@@ -87,6 +92,8 @@ def train(
     module = build_module(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))
+    if init is not None and begun is None:
+        start_from(module, Path(init))
     about = {
         "predictor": name if plugin.is_entry_point else None,
         "trained_from": name,
@@ -95,6 +102,7 @@ def train(
         "feature_sizes": train_store.feature_sizes,
         "training": asdict(training),
         "data": str(data),
+        "init": None if init is None else str(init),
         "fingerprint": fingerprint([train_store, val_store]),
         "commit": find_commit(),
         "versions": find_versions(),
@@ -102,13 +110,15 @@ def train(
     trainer = Trainer(module, train_store, val_store, training, name, progress)
     if begun is not None:
         _check_same(output, begun, about)
-    with RunWriter(output, about, overwrite=overwrite, resume=begun is not None) as writer:
+    with RunWriter(
+        output, about, overwrite=overwrite, resume=begun is not None, writes=is_first
+    ) as writer:
         epochs = writer.resume(trainer) if begun is not None else []
         for ended in trainer.run(save=lambda: writer.save(trainer)):
             writer.checkpoint(trainer, ended)
             if isinstance(ended, Epoch):
                 epochs.append(ended)
-            if on_epoch is not None:
+            if on_epoch is not None and is_first:
                 on_epoch(ended)
     return epochs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._losses import make_loss
 from gapkit.training._module import TorchPredictor
+from gapkit.training._ranks import Ranks
 from gapkit.training._state import read_state, write_state
 
 Tell = Callable[[int, int, str], object]
@@ -46,9 +48,12 @@ class Trainer:
         self._val_store, self._name, self._tell = val_store, name, tell
         self._optimizer = torch.optim.Adam(module.parameters(), lr=training.learning_rate)
         self._loss = make_loss(training)
+        self._ranks = Ranks()
         self._loader = Loader(
             train_store,
-            batch_size=training.batch_size,
+            batch_size=self._ranks.share(training.batch_size),
+            rank=self._ranks.rank,
+            num_ranks=self._ranks.num_ranks,
             seed=training.seed,
             stride=getattr(module.config, "stride", None),
             max_frames=getattr(module.config, "max_frames", None),
@@ -65,6 +70,11 @@ class Trainer:
     def scored(self) -> TorchPredictor:
         """The predictor whose weights are scored and kept: the mean over steps, if there is one."""
         return self.module if self._averaged is None else self._averaged
+
+    @property
+    def num_steps(self) -> int:
+        """Steps done."""
+        return int(self._where["step"])
 
     @property
     def is_finished(self) -> bool:
@@ -130,21 +140,29 @@ class Trainer:
         own_epoch = where["epoch"] - (0 if is_pretraining else self._num_pretraining)
         what = f"pretraining {own_epoch}" if is_pretraining else f"epoch {own_epoch}"
         self.module.train()
+        seed = self.training.seed * 1_000_003 + self._ranks.rank * 15_485_863
         done = min(where["batch"] * self.training.batch_size, num_videos)
         saved = asked = time.perf_counter()
         with torch.random.fork_rng():
             for batch, true_BC in self._loader.epoch(where["epoch"], first_batch=where["batch"]):
                 given = time.perf_counter()
-                torch.manual_seed(self.training.seed * 1_000_003 + where["step"])
+                torch.manual_seed(seed + where["step"])
                 examples = (where["epoch"] - 1) * num_videos + done
                 decay = self.training.decay_rate ** (examples // self.training.decay_examples)
                 for group in self._optimizer.param_groups:
                     group["lr"] = self.training.learning_rate * decay
                 features, num_frames = self.module.tensors(batch)
                 truth_BC = torch.from_numpy(true_BC).to(num_frames.device, torch.float32)
-                loss = self._step(features, num_frames, truth_BC, is_pretraining, examples)
-                done += len(batch)
-                where["total_loss"] += loss * len(batch)
+                num_in_step = min(self.training.batch_size, num_videos - done)
+                share = len(batch) / num_in_step
+                loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
+                if not math.isfinite(loss):
+                    raise PredictorError(
+                        f"the loss is {loss} in epoch {own_epoch} after {examples} videos. "
+                        f"Lower --lr. What was saved before stays."
+                    )
+                done += num_in_step
+                where["total_loss"] += loss * num_in_step
                 where["step"] += 1
                 where["batch"] += 1
                 now = time.perf_counter()
@@ -167,13 +185,16 @@ class Trainer:
         num_frames: Tensor,
         true_BC: Tensor,
         is_pretraining: bool,
-        examples: int,
+        share_of_step: float,
     ) -> float:
-        """Lower the loss of a batch, in parts; the loss it had."""
+        """Lower the loss of a batch, in parts; the loss it had. All ranks step as one.
+
+        A loss that is not finite changes nothing.
+        """
         if not is_pretraining:
             features, num_frames, true_BC = augment(features, num_frames, true_BC, self.training)
         self._optimizer.zero_grad()
-        size = -(-len(true_BC) // self.training.accumulate)
+        size = max(-(-len(true_BC) // self.training.accumulate), 1)
         total = 0.0
         for begin in range(0, len(true_BC), size):
             part = slice(begin, begin + size)
@@ -183,14 +204,12 @@ class Trainer:
             else:
                 loss, _ = self.module.compute_loss(*inputs, true_BC[part], self._loss)
                 loss = loss + self.module.penalty()
-            share = len(true_BC[part]) / len(true_BC)
-            if not torch.isfinite(loss):
-                raise PredictorError(
-                    f"the loss is {loss.item()} in epoch {self._where['epoch']} after {examples} "
-                    f"videos. Lower --lr. What was saved before stays."
-                )
+            share = share_of_step * len(true_BC[part]) / len(true_BC)
             (loss * share).backward()  # type: ignore[no-untyped-call]
             total += loss.item() * share
+        total = self._ranks.add_up(self.module, total)
+        if not math.isfinite(total):
+            return total
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip_norm)
         self._optimizer.step()
         if self._averaged is not None:
@@ -212,6 +231,7 @@ class Trainer:
     def _validate(self, loss: float) -> Epoch:
         """Score the holdout."""
         where, tell = self._where, self._tell
+        self._ranks.agree(self.scored)
         predictions = predict_split(
             self.scored,
             self._val_store,

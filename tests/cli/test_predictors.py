@@ -22,6 +22,7 @@ predictor = Bright
 NAMES = """
 mean_lr lstm_visual lstm_full lstm lstm_lr lstm_ln bilstm_ln bilstm bilstm_attention bilstm_full
 lstm_late bilstm_adaptive bilstm_verticals lstm_pretrained moe dbof gru netvlad nextvlad chain
+attention
 """.split()  # noqa: SIM905
 
 

@@ -25,6 +25,7 @@ SMALL = {
     "dbof": {"num_clusters": 40, "hidden_size": 24},
     "netvlad": {"num_clusters": 4, "hidden_size": 24},
     "nextvlad": {"num_clusters": 4, "num_groups": 4, "hidden_size": 24},
+    "attention": {"hidden_size": 48, "dropout": 0.0},
     "lstm_late": {"first_size": 8, "other_size": 6, "fused_size": 16},
     "lstm_pretrained": {**RECURRENT, "decoder_size": 12},
     "bilstm_verticals": {"hidden_size": 8, "num_groups": 3},
@@ -46,7 +47,7 @@ def build(name, num_classes=12, sizes=SIZES, **more):
 
 
 def test_the_zoo_is_whole():
-    assert len(NAMES) == 20
+    assert len(NAMES) == 21
 
 
 @pytest.mark.parametrize("gating", [False, True])

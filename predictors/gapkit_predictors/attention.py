@@ -1,0 +1,95 @@
+"""`attention`: pooling by attention over two levels of a network of frames.
+
+Shape letters: B videos, T frames, N frames of all videos, D values a frame, H units.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from torch import Tensor, nn
+
+from gapkit.errors import UsageError
+from gapkit.training import TorchPredictor, make_head
+
+
+class MultiLevelAttention(TorchPredictor):
+    """Frames through a few layers; each unit of the last ones averaged with weights of its own.
+
+    Yu, Barsim, Kong et al. 2018 and Kong et al. 2019, feature-level. Padding never enters: layers
+    and batch normalisation are given the frames that there are.
+    """
+
+    paper_gap: float | None = None
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(FrameConfig):
+        """Settings of `attention`."""
+
+        hidden_size: int = 1024
+        """Units a layer, 1 or more"""
+        num_layers: int = 3
+        """Layers over each frame, 1 or more"""
+        num_levels: int = 2
+        """Of the layers so many last ones are pooled, 1 to num_layers"""
+        dropout: float = 0.5
+        """Share of the units left out in training, in [0, 1)"""
+        head: Literal["moe", "lr"] = "lr"
+        """moe is a mixture of experts, lr logistic regression"""
+        starts: Literal["paper", "code", "zero"] = "paper"
+        """Where crops begin in training, as the loader's"""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if self.num_levels > self.num_layers:
+                raise UsageError(f"num_levels is {self.num_levels}. It must be 1 to num_layers.")
+            if not 0 <= self.dropout < 1:
+                raise UsageError(f"dropout is {self.dropout}. It must be in [0, 1).")
+
+    def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
+        super().__init__(num_classes, feature_sizes, config)
+        self.names = choose_features(config.features, feature_sizes)
+        input_size = sum(feature_sizes[name] for name in self.names)
+        hidden, num_levels = config.hidden_size, config.num_levels
+        self.scale = nn.BatchNorm1d(input_size)
+        self.layers = nn.ModuleList()
+        for layer in range(config.num_layers):
+            linear = nn.Linear(hidden if layer else input_size, hidden)
+            parts = (linear, nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(config.dropout))
+            self.layers.append(nn.Sequential(*parts))
+        self.attend = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(num_levels))
+        self.top = nn.Sequential(
+            nn.Linear(num_levels * hidden, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+        )
+        self.head = make_head(
+            config.head, hidden, num_classes, num_experts=config.num_experts, gating=config.gating
+        )
+
+    def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
+        """Return the confidences, (B, num_classes)."""
+        x_BTD = read_frames(features, self.names)
+        time_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
+        is_frame_BT = time_T < num_frames[:, None]
+        h_NH, levels = self.scale(x_BTD[is_frame_BT]), []
+        first_pooled = len(self.layers) - len(self.attend)
+        for number, layer in enumerate(self.layers):
+            h_NH = layer(h_NH)
+            if number >= first_pooled:
+                score_NH = self.attend[number - first_pooled](h_NH)
+                levels.append(_pool(h_NH, score_NH, is_frame_BT))
+        confidences: Tensor = self.head(self.top(torch.cat(levels, dim=-1)))
+        return confidences
+
+
+def _pool(h_NH: Tensor, score_NH: Tensor, is_frame_BT: Tensor) -> Tensor:
+    """Each unit's mean over a video's frames, weighed by the softmax of its scores, (B, H)."""
+    shape = (*is_frame_BT.shape, h_NH.shape[-1])
+    h_BTH = h_NH.new_zeros(shape).masked_scatter(is_frame_BT[..., None], h_NH)
+    score_BTH = h_NH.new_full(shape, -torch.inf)
+    score_BTH = score_BTH.masked_scatter(is_frame_BT[..., None], score_NH.to(h_NH.dtype))
+    return (score_BTH.softmax(dim=1) * h_BTH).sum(dim=1)
