@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gapkit.cli._console import plural, print_table
+from gapkit.cli._console import Progress, plural, print_table
 from gapkit.cli._options import DataFolder, labels_path
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ _QUANTILES = ["min", "1 %", "median", "99 %", "max"]
 
 def check(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="Submissions or labels files.")
+        list[str],
+        typer.Argument(metavar="FILE", help="Submissions, labels files, splits."),
     ],
     labels: Annotated[
         str | None,
@@ -42,15 +43,37 @@ def check(
 
     truth = None if labels is None else read_labels(labels_path(labels, data))
     reports = []
+    is_ok = True
     for file in files:
+        if Path(file).is_dir():
+            is_ok &= _check_split(file, as_json=as_json)
+            continue
         report = find_problems(file, truth)
         reports.append(report)
         if not as_json:
             _print_report(report, truth)
     if as_json:
         print(json.dumps([{**asdict(r), "is_ok": r.is_ok} for r in reports], indent=1))
-    if not all(report.is_ok for report in reports):
+    if not (is_ok and all(report.is_ok for report in reports)):
         raise typer.Exit(1)
+
+
+def _check_split(folder: str, *, as_json: bool) -> bool:
+    from gapkit.data import FrameStore, check_split
+
+    with Progress("checking", "shards") as progress:
+        problems = check_split(folder, progress=progress)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if not problems:
+        store = FrameStore(folder)
+        checked = "checksums agree" if store.meta.checksums else "of a version without checksums"
+        shards = plural(len(store.meta.shards), "shard")
+        print(
+            f"{folder}: ok, split, {plural(len(store), 'video')}, {shards}, {checked}",
+            file=sys.stderr if as_json else sys.stdout,
+        )
+    return not problems
 
 
 def _print_report(report: FileReport, truth: Labels | None) -> None:

@@ -33,6 +33,15 @@ def import_files(
         int | None,
         typer.Option(help="Layout for crops of it. [default: 5; 1 for short clips]"),
     ] = None,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Frames of a video kept at most. [default: all]")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes. [default: one a core where there is much to do]")
+    ] = None,
+    skip_corrupt: Annotated[
+        bool, typer.Option("--skip-corrupt", help="Leave out what can't be read, and count it.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Import TFRecords as a split.
@@ -48,6 +57,9 @@ def import_files(
             num_classes=num_classes,
             vocabulary=vocabulary,
             stride=stride,
+            max_frames=max_frames,
+            workers=workers,
+            skip_corrupt=skip_corrupt,
             overwrite=overwrite,
             progress=progress,
         )
@@ -60,6 +72,13 @@ def import_files(
         f"{output}: {plural(meta.num_videos, 'video')}, {meta.level} level, {features}, "
         f"{meta.num_classes:,} labels (from {result.vocabulary}), stride {meta.stride}"
     )
+    if result.num_cut_videos:
+        note(
+            f"{plural(result.num_cut_frames, 'frame')} beyond --max-frames cut from "
+            f"{plural(result.num_cut_videos, 'video')}."
+        )
+    for message in result.skipped:
+        note(f"skipped: {message}")
     if result.num_unlabelled:
         note(f"{plural(result.num_unlabelled, 'video')} without labels: nothing to score there.")
 

@@ -1,5 +1,6 @@
 """Splits of videos with features and labels: made from TFRecords, read as crops."""
 
+from gapkit.data._check_split import check_split
 from gapkit.data._describe import SplitFigures, describe
 from gapkit.data._holdout import HoldoutResult, hold_out
 from gapkit.data._import import ImportResult, import_tfrecords
@@ -17,6 +18,7 @@ __all__ = [
     "SplitFigures",
     "SynthCorpus",
     "attach_vocabulary",
+    "check_split",
     "describe",
     "find_labels",
     "hold_out",

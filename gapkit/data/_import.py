@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +16,20 @@ import pyarrow.parquet as pq
 
 from gapkit._ids import IdIndex
 from gapkit.data._records import Video, read_videos
-from gapkit.data._split import FILES, LABELS_FILE, SPLIT_FILE, ShardWriter, Source, SplitMeta
+from gapkit.data._shard_import import ImportedShard, ShardTask, import_shard
+from gapkit.data._split import LABELS_FILE, SPLIT_FILE, Source, SplitMeta
 from gapkit.data._store import FrameStore
 from gapkit.data._tfrecord import load_crc32c
 from gapkit.data._vocabulary import Vocabulary, find_vocabulary, with_names
+from gapkit.data._working_folder import check_disk, working_folder
 from gapkit.errors import DataError, UsageError
-from gapkit.io import labels_to_table, read_labels, replacing_folder
+from gapkit.io import labels_to_table, read_labels
 from gapkit.predictions import Labels
 
 DEFAULT_STRIDE = 5
 _SHORT_FRAMES = 50  # the longest of the first videos has fewer: stride 1
 _NUM_FIRST = 100
+_MUCH_BYTES = 200 << 20  # below it starting processes takes longer than they save
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,12 @@ class ImportResult:
     """Videos without labels"""
     vocabulary: str
     """Where the number of labels comes from"""
+    num_cut_videos: int = 0
+    """Videos that had more than max_frames frames"""
+    num_cut_frames: int = 0
+    """Frames that they lost"""
+    skipped: list[str] = field(default_factory=list)
+    """What could not be read and was left out"""
 
 
 def import_tfrecords(
@@ -48,6 +59,9 @@ def import_tfrecords(
     num_classes: int | None = None,
     vocabulary: str | os.PathLike[str] | None = None,
     stride: int | None = None,
+    max_frames: int | None = None,
+    workers: int | None = None,
+    skip_corrupt: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> ImportResult:
@@ -55,7 +69,8 @@ def import_tfrecords(
 
     Reads YouTube-8M frame level (`rgb`, `audio`) and video level (`mean_rgb`, `mean_audio`), and
     AudioSet (`audio_embedding`, called `audio`). Onto a complete split of the same files it does
-    nothing; whatever fails, what was there stays as it was.
+    nothing; whatever fails, what was there stays as it was. Called again after an interrupt it goes
+    on with the shards that lie whole in `.SPLIT.importing`.
 
     Parameters
     ----------
@@ -71,6 +86,12 @@ def import_tfrecords(
     stride : int, optional
         Frames are laid out for crops of this stride. By default 5, or 1 where the longest of the
         first 100 videos has fewer than 50 frames.
+    max_frames : int, optional
+        Frames of a video that are kept at most; what is cut is counted.
+    workers : int, optional
+        Processes; by default one where there is little to do, else as many as cores.
+    skip_corrupt : bool
+        Leave out what can't be read, and count it, instead of an error.
     overwrite : bool
         Replace a split of other files.
     progress : callable, optional
@@ -91,6 +112,9 @@ def import_tfrecords(
         raise UsageError(f"stride is {stride}. It must be 1 or more.")
     if num_classes is not None and num_classes < 1:
         raise UsageError(f"num_classes is {num_classes}. It must be 1 or more.")
+    for name, value in (("max_frames", max_frames), ("workers", workers)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} is {value}. It must be 1 or more.")
     paths, output = [Path(file) for file in files], Path(output)
     sources = [_source(path) for path in paths]
     first = list(itertools.islice(read_videos(paths[0]), _NUM_FIRST))
@@ -124,8 +148,23 @@ def import_tfrecords(
             f"{output}: is a split of other files, made with other options, or damaged. "
             f"Pass --overwrite to replace it."
         )
-    with replacing_folder(output, ours=FILES, overwrite=overwrite) as folder:
-        return _write_split(paths, folder, meta, found, progress)
+    check_disk(output, sum(source.size_bytes for source in sources))
+    options = {"max_frames": max_frames, "skip_corrupt": skip_corrupt}
+    with working_folder(output, {**asdict(meta), **options}, overwrite=overwrite) as folder:
+        tasks = [
+            ShardTask(
+                source=path,
+                target=folder / f"features-{number:05d}.arrow",
+                level=meta.level,
+                feature_sizes=meta.feature_sizes,
+                num_classes=meta.num_classes,
+                stride=meta.stride,
+                max_frames=max_frames,
+                skip_corrupt=skip_corrupt,
+            )
+            for number, path in enumerate(paths)
+        ]
+        return _write_split(tasks, folder, meta, found, workers, progress)
 
 
 def _default_stride(first: list[Video]) -> int:
@@ -164,13 +203,54 @@ def _complete_split(
 
 
 def _write_split(
-    paths: list[Path],
+    tasks: list[ShardTask],
     folder: Path,
     meta: SplitMeta,
     vocabulary: Vocabulary,
+    workers: int | None,
     progress: Callable[[int, int], object] | None,
 ) -> ImportResult:
-    total_bytes = sum(source.size_bytes for source in meta.sources)
+    imported = _import_shards(
+        tasks, [source.size_bytes for source in meta.sources], workers, progress
+    )
+    ids = [video_id for shard in imported for video_id in shard.ids]
+    labels = [np.array(row, np.int64) for shard in imported for row in shard.labels]
+    num_frames = [count for shard in imported for count in shard.num_frames]
+    _check_ids(ids, [task.source for task in tasks], [len(shard.ids) for shard in imported])
+    table = labels_to_table(
+        Labels(ids, labels, num_classes=meta.num_classes, label_names=vocabulary.names)
+    )
+    table = with_names(table, vocabulary)
+    table = table.append_column("num_frames", pa.array(num_frames, pa.int32()))
+    pq.write_table(table, folder / LABELS_FILE, write_page_checksum=True)
+    names = [task.target.name for task in tasks]
+    counts = [len(shard.ids) for shard in imported]
+    meta = replace(
+        meta,
+        num_videos=len(ids),
+        shards=dict(zip(names, counts, strict=True)),
+        checksums={n: shard.checksum for n, shard in zip(names, imported, strict=True)},
+    )
+    meta.write(folder)
+    return ImportResult(
+        meta=meta,
+        was_complete=False,
+        num_unlabelled=sum(len(row) == 0 for row in labels),
+        vocabulary=vocabulary.source,
+        num_cut_videos=sum(shard.num_cut_videos for shard in imported),
+        num_cut_frames=sum(shard.num_cut_frames for shard in imported),
+        skipped=[message for shard in imported for message in shard.skipped],
+    )
+
+
+def _import_shards(
+    tasks: list[ShardTask],
+    sizes_bytes: list[int],
+    workers: int | None,
+    progress: Callable[[int, int], object] | None,
+) -> list[ImportedShard]:
+    """All shards, in this process or in several."""
+    total_bytes = sum(sizes_bytes)
     done_bytes = 0
 
     def count_bytes(taken: int) -> None:
@@ -179,54 +259,21 @@ def _write_split(
         if progress is not None:
             progress(done_bytes, total_bytes)
 
-    ids: list[str] = []
-    labels: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    num_frames: list[int] = []
-    shards: dict[str, int] = {}
-    for number, path in enumerate(paths):
-        name = f"features-{number:05d}.arrow"
-        writer = ShardWriter(folder / name, meta.level, meta.feature_sizes, meta.stride)
-        before = len(ids)
-        for video in read_videos(path, on_bytes=count_bytes):
-            _check_video(video, meta, path)
-            writer.write(video)
-            ids.append(video.id)
-            labels.append(video.labels)
-            num_frames.append(video.num_frames)
-        writer.close()
-        shards[name] = len(ids) - before
-    _check_ids(ids, paths, list(shards.values()))
-    table = labels_to_table(
-        Labels(ids, labels, num_classes=meta.num_classes, label_names=vocabulary.names)
-    )
-    table = with_names(table, vocabulary)
-    table = table.append_column("num_frames", pa.array(num_frames, pa.int32()))
-    pq.write_table(table, folder / LABELS_FILE, write_page_checksum=True)
-    meta = SplitMeta(**{**vars(meta), "num_videos": len(ids), "shards": shards})
-    meta.write(folder)
-    return ImportResult(
-        meta=meta,
-        was_complete=False,
-        num_unlabelled=sum(len(row) == 0 for row in labels),
-        vocabulary=vocabulary.source,
-    )
-
-
-def _check_video(video: Video, meta: SplitMeta, path: Path) -> None:
-    if video.level != meta.level or video.feature_sizes != meta.feature_sizes:
-        raise DataError(
-            f"{path}: video {video.id!r} has {video.level}-level features "
-            f"{video.feature_sizes}, and the first video {meta.level}-level "
-            f"{meta.feature_sizes}. Import files of one kind."
-        )
-    if video.labels.size and not 0 <= video.labels.min() <= video.labels.max() < meta.num_classes:
-        wrong = next(x for x in video.labels.tolist() if not 0 <= x < meta.num_classes)
-        raise DataError(
-            f"{path}: video {video.id!r}: label {wrong} is out of range for "
-            f"num_classes={meta.num_classes}. Pass the right --num-classes or --vocabulary."
-        )
-    if len(np.unique(video.labels)) != video.labels.size:
-        raise DataError(f"{path}: video {video.id!r} has a label twice. Keep it once.")
+    if workers is None:
+        workers = 1 if total_bytes < _MUCH_BYTES else os.cpu_count() or 1
+    if min(workers, len(tasks)) == 1:
+        return [import_shard(task, count_bytes) for task in tasks]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+        waiting = [pool.submit(import_shard, task) for task in tasks]
+        try:
+            imported = []
+            for future, size_bytes in zip(waiting, sizes_bytes, strict=True):
+                imported.append(future.result())
+                count_bytes(size_bytes)
+            return imported
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _check_ids(ids: list[str], paths: list[Path], num_videos: list[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,24 +44,45 @@ class Video:
         """Frames, 1 at video level."""
         return len(next(iter(self.features.values()))) if self.level == "frame" else 1
 
+    def cut(self, num_frames: int) -> Video:
+        """The video with its first frames alone."""
+        features = {name: frames[:num_frames] for name, frames in self.features.items()}
+        return replace(self, features=features)
+
     @property
     def feature_sizes(self) -> dict[str, int]:
         """Values a frame (or a video) by feature."""
         return {name: array.shape[-1] for name, array in self.features.items()}
 
 
-def read_videos(path: Path, *, on_bytes: Callable[[int], object] | None = None) -> Iterator[Video]:
-    """Yield the videos of a TFRecord file; a fault names file, record and video."""
+def read_videos(
+    path: Path,
+    *,
+    on_bytes: Callable[[int], object] | None = None,
+    on_error: Callable[[str], object] | None = None,
+) -> Iterator[Video]:
+    """Yield the videos of a TFRecord file; a fault names file, record and video.
+
+    `on_error` is told of what can't be read, and the rest is read, instead of an error.
+    """
     # An Example reads as a SequenceExample without feature lists: field 1 is `Features` in both.
     parse = messages().SequenceExample.FromString
-    for record, data in enumerate(read_records(path, on_bytes=on_bytes)):
+    for record, data in enumerate(read_records(path, on_bytes=on_bytes, on_error=on_error)):
+        if data is None:
+            continue
         try:
             video = _to_video(parse(data))
         except DataError as error:
+            if on_error is not None:
+                on_error(f"{path}: record {record}: {error}")
+                continue
             raise DataError(f"{path}: record {record}: {error}") from None
         except Exception as error:  # protobuf's DecodeError, whose class is loaded with it
             if type(error).__name__ != "DecodeError":
                 raise
+            if on_error is not None:
+                on_error(f"{path}: record {record}: neither Example nor SequenceExample.")
+                continue
             raise DataError(
                 f"{path}: record {record}: neither Example nor SequenceExample. "
                 f"Import YouTube-8M or AudioSet records."

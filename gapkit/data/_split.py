@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class SplitMeta:
     """Videos by shard file, in order"""
     sources: list[Source]
     """Files that it was made from"""
+    checksums: dict[str, int] = field(default_factory=dict)
+    """CRC32 of each shard file; empty in splits of older versions"""
     version: int = VERSION
     """Of the format"""
 

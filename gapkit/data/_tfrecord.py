@@ -29,8 +29,11 @@ class Messages(NamedTuple):
 
 
 def read_records(
-    path: str | os.PathLike[str], *, on_bytes: Callable[[int], object] | None = None
-) -> Iterator[bytes]:
+    path: str | os.PathLike[str],
+    *,
+    on_bytes: Callable[[int], object] | None = None,
+    on_error: Callable[[str], object] | None = None,
+) -> Iterator[bytes | None]:
     """Yield the data of each record of a TFRecord file, both checksums checked.
 
     Nothing is opened before the first record is asked for, and one record at a time is in memory.
@@ -42,10 +45,13 @@ def read_records(
     on_bytes : callable, optional
         Called after each record with the bytes it took, framing included; in the end they sum to
         the size of the file.
+    on_error : callable, optional
+        Told of a damaged record, in whose place None is yielded; where its length can't be
+        trusted nothing behind it can be found, which is said, and the file ends there.
 
     Yields
     ------
-    bytes
+    bytes or None
         The data of a record, in the order of the file.
 
     Raises
@@ -63,8 +69,20 @@ def read_records(
             raise DataError(f"{path}: holds no records: the file is empty. {_AGAIN}")
         record, offset = 0, 0
         while offset < size_bytes:
-            data = _read_record(file, path, record, offset, size_bytes, masked_crc)
-            taken_bytes = _HEADER_BYTES + len(data) + _CRC.size
+            data: bytes | None = None
+            try:
+                data = _read_record(file, path, record, offset, size_bytes, masked_crc)
+            except DataError as error:
+                if on_error is None or (record == 0 and file.tell() <= _HEADER_BYTES):
+                    raise  # no TFRecord at all
+                if file.tell() - offset <= _HEADER_BYTES:
+                    left_bytes = size_bytes - offset
+                    on_error(f"{error} The {left_bytes:,} bytes from there on are left out.")
+                    if on_bytes is not None:
+                        on_bytes(left_bytes)
+                    return
+                on_error(str(error))
+            taken_bytes = file.tell() - offset
             record, offset = record + 1, offset + taken_bytes
             if on_bytes is not None:
                 on_bytes(taken_bytes)

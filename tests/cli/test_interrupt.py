@@ -133,7 +133,10 @@ def test_import_interrupted_in_its_second_shard(
     command = ("data", "import", corpus / "train-00000.tfrecord", "pipe", "-o", "split", *options)
     interrupt(*command, cwd=folder, ready=ready)
     assert snapshot(shards) == before
-    assert {path.name for path in folder.iterdir()} == {"pipe", *(["split"] if overwrite else [])}
+    left = {path.name for path in folder.iterdir()}
+    # the first shard stays for the next call to go on behind it
+    assert left == {"pipe", ".split.importing", *(["split"] if overwrite else [])}
+    assert (folder / ".split.importing" / "features-00000.json").is_file()
 
 
 def test_ensemble_interrupted_while_it_reads_a_member(interrupt, cli, submission, folder, snapshot):
