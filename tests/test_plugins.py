@@ -94,7 +94,7 @@ def test_an_entry_point_is_found_by_name(offered):
         ("far_needy", ["'far_needy'", "far_needed_package", "pip install far_needed_package"]),
         ("far_absent", ["'far_absent'", "can't be loaded", "absent"]),
         ("far_eco", ["'far_eco'", "Did you mean 'far_echo'?"]),
-        ("lstm", ["'lstm'", "Did you mean 'lstm_ln'?", "gapkit predictors"]),
+        ("lstm_lnn", ["'lstm_lnn'", "Did you mean 'lstm_ln'?", "gapkit predictors"]),
         ("qqqq", ["no predictor 'qqqq'. gapkit predictors lists them"]),
         ("", ["no predictor ''"]),
         ("no_such_module_:x", ["'no_such_module_:x'", "can't be loaded", "no_such_module_"]),
