@@ -27,14 +27,23 @@ class LogisticHead(nn.Module):
     num_classes : int
     l2_penalty : float
         The loss gains l2_penalty times half the sum of the squared weights.
+    labels_per_video : float
+        How many of its labels a head begins with as true, above 0.
     """
 
-    def __init__(self, input_size: int, num_classes: int, *, l2_penalty: float = 1e-8) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        num_classes: int,
+        *,
+        l2_penalty: float = 1e-8,
+        labels_per_video: float = 3.0,
+    ) -> None:
         super().__init__()
         self.linear = nn.Linear(input_size, num_classes)
         self.l2_penalty = l2_penalty
         nn.init.xavier_uniform_(self.linear.weight)
-        nn.init.constant_(self.linear.bias, math.log(3 / max(num_classes, 3)))
+        nn.init.constant_(self.linear.bias, math.log(min(labels_per_video / num_classes, 1)))
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Return the confidences (B, num_classes) of vectors (B, input_size)."""
@@ -60,6 +69,8 @@ class MoEHead(nn.Module):
         Without the dummy.
     l2_penalty : float
         The loss gains l2_penalty times half the sum of the squared weights.
+    labels_per_video : float
+        How many of its labels each expert begins with as true, above 0.
 
     References
     ----------
@@ -67,7 +78,13 @@ class MoEHead(nn.Module):
     """
 
     def __init__(
-        self, input_size: int, num_classes: int, num_experts: int = 2, *, l2_penalty: float = 1e-8
+        self,
+        input_size: int,
+        num_classes: int,
+        num_experts: int = 2,
+        *,
+        l2_penalty: float = 1e-8,
+        labels_per_video: float = 3.0,
     ) -> None:
         super().__init__()
         self.num_classes, self.num_experts = num_classes, num_experts
@@ -76,7 +93,7 @@ class MoEHead(nn.Module):
         self.l2_penalty = l2_penalty
         nn.init.xavier_uniform_(self.gates.weight)
         nn.init.xavier_uniform_(self.experts.weight)
-        nn.init.constant_(self.experts.bias, math.log(3 / max(num_classes, 3)))
+        nn.init.constant_(self.experts.bias, math.log(min(labels_per_video / num_classes, 1)))
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """Return the confidences (B, num_classes) of vectors (B, input_size)."""
@@ -139,7 +156,14 @@ class GatedHead(nn.Module):
 
 
 def make_head(
-    kind: str, input_size: int, num_classes: int, *, num_experts: int = 2, gating: bool = False
+    kind: str,
+    input_size: int,
+    num_classes: int,
+    *,
+    num_experts: int = 2,
+    gating: bool = False,
+    l2_penalty: float = 1e-8,
+    labels_per_video: float = 3.0,
 ) -> nn.Module:
     """Return a head: 'lr' a `LogisticHead`, 'moe' a `MoEHead`, gated or not.
 
@@ -150,9 +174,10 @@ def make_head(
     """
     if kind not in ("lr", "moe"):
         raise UsageError(f"head is {kind!r}. Use lr or moe.")
+    start = {"l2_penalty": l2_penalty, "labels_per_video": labels_per_video}
     head: nn.Module
     if kind == "lr":
-        head = LogisticHead(input_size, num_classes)
+        head = LogisticHead(input_size, num_classes, **start)
     else:
-        head = MoEHead(input_size, num_classes, num_experts)
+        head = MoEHead(input_size, num_classes, num_experts, **start)
     return GatedHead(head, num_classes) if gating else head

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import concatenate_features
+from gapkit.training import concatenate_features, make_head
 
 _MAY_BE_ZERO = ("pretrain_epochs",)
 
@@ -24,6 +24,8 @@ class FrameConfig:
     """Experts a label in a mixture, without the dummy, 1 or more"""
     gating: bool = False
     """Whether context gating weighs the confidences"""
+    l2_penalty: float = 1e-8
+    """What the loss gains for half the sum of the head's squared weights, 0 or more"""
     stride: int | None = None
     """Every how many frames one is read; none is the store's own stride"""
     max_frames: int | None = 45
@@ -39,8 +41,25 @@ def check_config(config: Any) -> None:
         least = 0 if name in _MAY_BE_ZERO else 1
         if isinstance(value, int) and not isinstance(value, bool) and value < least:
             raise UsageError(f"{name} is {value}. It must be {least} or more.")
-    if getattr(config, "head", "lr") not in ("moe", "lr"):
+    if config.head not in ("moe", "lr"):
         raise UsageError(f"head is {config.head!r}. Use moe or lr.")
+    if not 0 <= config.l2_penalty <= 1e6:
+        raise UsageError(f"l2_penalty is {config.l2_penalty}. It must be 0 or more.")
+
+
+def build_head(
+    config: Any, input_size: int, num_classes: int, *, labels_per_video: float = 3.0
+) -> nn.Module:
+    """The head that the settings say, over vectors of a size."""
+    return make_head(
+        config.head,
+        input_size,
+        num_classes,
+        num_experts=config.num_experts,
+        gating=config.gating,
+        l2_penalty=config.l2_penalty,
+        labels_per_video=labels_per_video,
+    )
 
 
 def choose_features(setting: str, feature_sizes: Mapping[str, int]) -> list[str]:

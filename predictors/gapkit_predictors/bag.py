@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
-from gapkit.training import TorchPredictor, make_head
+from gapkit.training import TorchPredictor
 
 
 class DeepBagOfFrames(TorchPredictor):
@@ -42,13 +42,7 @@ class DeepBagOfFrames(TorchPredictor):
             nn.LayerNorm(config.hidden_size),
             nn.ReLU6(),
         )
-        self.head = make_head(
-            config.head,
-            config.hidden_size,
-            num_classes,
-            num_experts=config.num_experts,
-            gating=config.gating,
-        )
+        self.head = build_head(config, config.hidden_size, num_classes)
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""

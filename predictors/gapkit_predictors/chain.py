@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from gapkit_predictors._features import FrameConfig, choose_features
+from gapkit_predictors._features import FrameConfig, build_head, choose_features
 from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import TorchPredictor, concatenate_features, make_head, mean_over_frames
+from gapkit.training import TorchPredictor, concatenate_features, mean_over_frames
 
 
 class Chain(TorchPredictor):
@@ -48,13 +48,7 @@ class Chain(TorchPredictor):
             if stage > 0:
                 self.projections.append(nn.Linear(num_classes, config.projection_size))
             self.heads.append(
-                make_head(
-                    config.head,
-                    input_size + stage * config.projection_size,
-                    num_classes,
-                    num_experts=config.num_experts,
-                    gating=config.gating,
-                )
+                build_head(config, input_size + stage * config.projection_size, num_classes)
             )
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import LayerNormLSTM, TorchPredictor, make_head
+from gapkit.training import LayerNormLSTM, TorchPredictor
 
 
 class LateFusion(TorchPredictor):
@@ -48,13 +48,7 @@ class LateFusion(TorchPredictor):
             self.layers[name] = LayerNormLSTM(feature_sizes[name], size, bidirectional=True)
         both_size = 2 * config.first_size + 2 * config.other_size * (len(self.names) - 1)
         self.fused = LayerNormLSTM(both_size, config.fused_size)
-        self.head = make_head(
-            config.head,
-            config.fused_size,
-            num_classes,
-            num_experts=config.num_experts,
-            gating=config.gating,
-        )
+        self.head = build_head(config, config.fused_size, num_classes)
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""

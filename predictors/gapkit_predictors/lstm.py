@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import GRU, LSTM, LayerNormLSTM, TorchPredictor, gather_frames, make_head
+from gapkit.training import GRU, LSTM, LayerNormLSTM, TorchPredictor, gather_frames
 
 CELLS = {"lstm": LSTM, "lstm_ln": LayerNormLSTM, "gru": GRU}
 
@@ -77,13 +77,7 @@ class Prototype(TorchPredictor):
             self.attention = nn.Sequential(
                 nn.Linear(output_size, 128), nn.Tanh(), nn.Linear(128, 1)
             )
-        self.head = make_head(
-            config.head,
-            output_size,
-            num_classes,
-            num_experts=config.num_experts,
-            gating=config.gating,
-        )
+        self.head = build_head(config, output_size, num_classes)
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gapkit_predictors._features import check_config, choose_features
+from gapkit_predictors._features import build_head, check_config, choose_features
 from torch import Tensor
 
-from gapkit.training import TorchPredictor, concatenate_features, make_head, mean_over_frames
+from gapkit.training import TorchPredictor, concatenate_features, mean_over_frames
 
 
 class MeanLR(TorchPredictor):
@@ -32,6 +32,8 @@ class MeanLR(TorchPredictor):
         """Experts a label in a mixture, without the dummy, 1 or more"""
         gating: bool = False
         """Whether context gating weighs the confidences"""
+        l2_penalty: float = 1e-8
+        """What the loss gains for half the sum of the head's squared weights, 0 or more"""
         stride: int | None = None
         """Every how many frames one is read; none is the store's own stride"""
         max_frames: int | None = None
@@ -45,13 +47,7 @@ class MeanLR(TorchPredictor):
         self.names = choose_features(config.features, feature_sizes)
         self.normalize = config.normalize
         input_size = sum(feature_sizes[name] for name in self.names)
-        self.head = make_head(
-            config.head,
-            input_size,
-            num_classes,
-            num_experts=config.num_experts,
-            gating=config.gating,
-        )
+        self.head = build_head(config, input_size, num_classes)
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import ContextGating, TorchPredictor, make_head
+from gapkit.training import ContextGating, TorchPredictor
 
 
 class _Pooled(TorchPredictor):
@@ -27,13 +27,7 @@ class _Pooled(TorchPredictor):
             nn.ReLU6(),
             ContextGating(hidden_size),
         )
-        self.head = make_head(
-            self.config.head,
-            hidden_size,
-            self.num_classes,
-            num_experts=self.config.num_experts,
-            gating=self.config.gating,
-        )
+        self.head = build_head(self.config, hidden_size, self.num_classes)
 
 
 def _is_frame(x_BTD: Tensor, num_frames_B: Tensor) -> Tensor:

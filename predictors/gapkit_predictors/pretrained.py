@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch.nn.functional as F
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
-from gapkit.training import LSTM, TorchPredictor, make_head
+from gapkit.training import LSTM, TorchPredictor
 
 
 class Pretrained(TorchPredictor):
@@ -41,13 +41,7 @@ class Pretrained(TorchPredictor):
         self.decoder = LSTM(2 * hidden, config.decoder_size)
         target_size = sum(feature_sizes[name] for name in self.names)
         self.to_frames = nn.Linear(config.decoder_size, target_size)
-        self.head = make_head(
-            config.head,
-            2 * hidden,
-            num_classes,
-            num_experts=config.num_experts,
-            gating=config.gating,
-        )
+        self.head = build_head(config, 2 * hidden, num_classes)
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""

@@ -114,3 +114,18 @@ def test_heads_are_made_by_name():
     assert isinstance(make_head("lr", 3, 4), LogisticHead)
     assert make_head("moe", 3, 4, num_experts=5).num_experts == 5
     assert isinstance(make_head("moe", 3, 4, gating=True), GatedHead)
+
+
+@pytest.mark.parametrize("kind", ["lr", "moe"])
+def test_heads_begin_with_so_many_labels_as_true(kind):
+    for labels_per_video, num_classes, expected in ((3, 50, 0.06), (0.5, 50, 0.01), (3, 2, 1)):
+        head = make_head(kind, 3, num_classes, labels_per_video=labels_per_video)
+        bias = head.linear.bias if kind == "lr" else head.experts.bias
+        np.testing.assert_allclose(bias.detach(), np.log(expected), rtol=0, atol=1e-6)
+
+
+def test_the_penalty_of_a_head_is_what_it_is_made_with():
+    for kind in ("lr", "moe"):
+        one, two = (make_head(kind, 3, 4, l2_penalty=penalty) for penalty in (0.5, 1.0))
+        two.load_state_dict(one.state_dict())
+        assert two.penalty().item() == pytest.approx(2 * one.penalty().item(), rel=1e-6)
