@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from gapkit_predictors._groups import find_groups
 from torch import Tensor, nn
 
 from gapkit.data import FrameStore
 from gapkit.errors import DataError
-from gapkit.training import LSTM, TorchPredictor, make_head
+from gapkit.training import LSTM, TorchPredictor
 
 
 class Verticals(TorchPredictor):
@@ -69,14 +69,10 @@ class Verticals(TorchPredictor):
         self.blocks, self.heads = nn.ModuleList(), nn.ModuleList()
         for group in sorted(set(groups)):
             self.blocks.append(LSTM(input_size, config.hidden_size, config.num_layers, True))
+            size = groups.count(group)
+            labels_per_video = 3 * size / num_classes  # three in all, not in each group
             self.heads.append(
-                make_head(
-                    config.head,
-                    2 * config.hidden_size,
-                    groups.count(group),
-                    num_experts=config.num_experts,
-                    gating=config.gating,
-                )
+                build_head(config, 2 * config.hidden_size, size, labels_per_video=labels_per_video)
             )
         # Heads side by side give the labels of group 0, then of 1, ...: where does each stand?
         place_C = np.argsort(np.argsort(groups, kind="stable"))

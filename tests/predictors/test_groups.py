@@ -10,6 +10,7 @@ from gapkit_predictors._groups import find_groups
 
 from gapkit.data import FrameStore
 from gapkit.errors import DataError, UsageError
+from gapkit.plugins import find_predictor
 from gapkit.predictions import Labels
 
 
@@ -92,3 +93,13 @@ def test_groups_of_a_run_that_do_not_fit_its_labels_are_an_error(data, tmp_path)
     path.write_text(json.dumps(config))
     with pytest.raises(DataError, match="2 labels, and there are 12"):
         load_run(tmp_path / "b", device="cpu")
+
+
+@pytest.mark.parametrize("head", ["lr", "moe"])
+def test_three_labels_a_video_are_true_at_the_start_in_all_groups_together(head):
+    plugin = find_predictor("bilstm_verticals")
+    settings = {"hidden_size": 4, "head": head, "label_groups": [i % 25 for i in range(1000)]}
+    module = plugin.build(1000, {"rgb": 8}, plugin.configure(settings, parse=False))
+    for part in module.heads:
+        bias = part.linear.bias if head == "lr" else part.experts.bias
+        np.testing.assert_allclose(bias.detach(), np.log(3 / 1000), rtol=1e-6)
