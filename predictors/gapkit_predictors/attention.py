@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from gapkit_predictors._features import FrameConfig, choose_features, read_frames
+import torch.nn.functional as F
+from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
 from gapkit.errors import UsageError
-from gapkit.training import TorchPredictor, make_head
+from gapkit.training import TorchPredictor
 
 
 class MultiLevelAttention(TorchPredictor):
@@ -53,22 +54,20 @@ class MultiLevelAttention(TorchPredictor):
         self.names = choose_features(config.features, feature_sizes)
         input_size = sum(feature_sizes[name] for name in self.names)
         hidden, num_levels = config.hidden_size, config.num_levels
-        self.scale = nn.BatchNorm1d(input_size)
+        self.scale = _BatchNorm(input_size)
         self.layers = nn.ModuleList()
         for layer in range(config.num_layers):
             linear = nn.Linear(hidden if layer else input_size, hidden)
-            parts = (linear, nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(config.dropout))
+            parts = (linear, _BatchNorm(hidden), nn.ReLU(), nn.Dropout(config.dropout))
             self.layers.append(nn.Sequential(*parts))
         self.attend = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(num_levels))
         self.top = nn.Sequential(
             nn.Linear(num_levels * hidden, hidden),
-            nn.BatchNorm1d(hidden),
+            _BatchNorm(hidden),
             nn.ReLU(),
             nn.Dropout(config.dropout),
         )
-        self.head = make_head(
-            config.head, hidden, num_classes, num_experts=config.num_experts, gating=config.gating
-        )
+        self.head = build_head(config, hidden, num_classes)
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""
@@ -84,6 +83,18 @@ class MultiLevelAttention(TorchPredictor):
                 levels.append(_pool(h_NH, score_NH, is_frame_BT))
         confidences: Tensor = self.head(self.top(torch.cat(levels, dim=-1)))
         return confidences
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation that takes a lone row, as the last batch may be one, as in evaluation."""
+
+    def forward(self, x_NH: Tensor) -> Tensor:
+        """Return the normalised rows, (N, H)."""
+        if self.training and len(x_NH) == 1:
+            return F.batch_norm(
+                x_NH, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x_NH)
 
 
 def _pool(h_NH: Tensor, score_NH: Tensor, is_frame_BT: Tensor) -> Tensor:

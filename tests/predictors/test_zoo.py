@@ -180,6 +180,46 @@ def test_sizes_below_one_are_refused(name, wrong):
         configure(name, **wrong)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_of_one_video_of_one_frame_trains(name):
+    """The last batch of an epoch may be one."""
+    rng = np.random.default_rng(0)
+    features = {
+        f: torch.from_numpy(rng.integers(0, 256, (1, 1, n), np.uint8)) for f, n in SIZES.items()
+    }
+    module, truth_BC = build(name).train(), torch.zeros(1, 12)
+    loss, _ = module.compute_loss(features, torch.tensor([1]), truth_BC, cross_entropy)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_changes_no_gradient(data, name):
+    """In training mode too: no statistic is taken over padding."""
+    store, gradients = FrameStore(data / "train"), []
+    for value in (0, 255):
+        module = build(name, max_frames=6).train()
+        features, num_frames = module.tensors(store.crops(np.arange(30), 0, stride=10))
+        assert len(set(num_frames.tolist())) > 2
+        for x_BTD in features.values():
+            x_BTD[torch.arange(x_BTD.shape[1]) >= num_frames[:, None]] = value
+        truth_BC = torch.from_numpy(store.truth(np.arange(30))).float()
+        module.compute_loss(features, num_frames, truth_BC, cross_entropy)[0].backward()
+        gradients.append([p.grad for p in module.parameters() if p.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_penalty_is_a_setting(name):
+    one, two = (build(name, l2_penalty=value).penalty().item() for value in (0.1, 0.2))
+    assert two == pytest.approx(2 * one, rel=1e-5)
+    assert one > 0
+    with pytest.raises(UsageError, match=r"l2_penalty is -1"):
+        configure(name, l2_penalty=-1.0)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
