@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow as pa
+
 from gapkit.io._columns import predictions_to_batch, submission_schema
 from gapkit.io._formats import SUBMISSIONS, detect, format_of_suffix
 from gapkit.io._place import Place, reading
@@ -116,7 +118,8 @@ def open_submission(
 ) -> Iterator[Callable[[Predictions], None]]:
     """Yield a function that appends predictions to a submission.
 
-    The file appears at the end of the block; on any exception what was there stays.
+    The file appears at the end of the block; on any exception what was there stays. However many
+    rows come at a time, the file is the same.
 
     Parameters
     ----------
@@ -144,9 +147,28 @@ def open_submission(
         known.load().open_writer(temporary, schema, suffix.endswith(".gz")) as writer,
     ):
 
+        held: list[pa.RecordBatch] = []
+
         def write(predictions: Predictions) -> None:
             batch = predictions_to_batch(predictions, schema)
-            for start in range(0, len(predictions), _ROWS_PER_GROUP):
-                writer.write_batch(batch.slice(start, _ROWS_PER_GROUP))
+            start = 0
+            while start < len(batch):
+                room = _ROWS_PER_GROUP - sum(map(len, held))
+                held.append(batch.slice(start, room))
+                start += room
+                if start <= len(batch):
+                    write_group()
+
+        def write_group() -> None:
+            if held:
+                writer.write_batch(_joined(held))
+                held.clear()
 
         yield write
+        write_group()
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
