@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gapkit.cli._console import Progress, plural
+from gapkit.cli._console import Progress, note, plural
 from gapkit.cli._options import DataFolder, Device, TopK, parse_numbers
-from gapkit.errors import DataError, PredictorError
-
-if TYPE_CHECKING:
-    from gapkit.data import FrameStore
-    from gapkit.plugins import Predictor
+from gapkit.cli._source import default_name, open_source
+from gapkit.errors import UsageError
 
 
 def predict(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|NAME", help="Folder of a run; or a predictor that needs no training."
+            metavar="RUN|NAME",
+            help="Folder of a run, an exported .pt2 or .onnx; or a predictor that needs no training.",
         ),
     ],
     data: DataFolder = Path("data"),
@@ -32,82 +29,80 @@ def predict(
         typer.Option("--output", "-o", help="Where to write. [default: submissions/RUN.parquet]"),
     ] = None,
     separate: Annotated[
-        bool, typer.Option("--separate", help="One file a start: p.start0.parquet for p.parquet.")
+        bool,
+        typer.Option(
+            "--separate", help="One file a start and checkpoint: p.start0.parquet for p.parquet."
+        ),
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="All frames, at stride 1, whatever the run was cut to.")
     ] = False,
     batch_size: Annotated[
-        int | None, typer.Option(help="Videos a batch. [default: the run's own, else 128]")
+        int | None,
+        typer.Option(
+            help="Videos a batch, halved where memory runs out. [default: the run's own, else 128]"
+        ),
     ] = None,
     top_k: TopK = 20,
-    checkpoint: Annotated[str, typer.Option(help="Weights of the run: last or best.")] = "last",
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoints",
+            "--checkpoint",
+            help="Weights of the run, averaged: last, best, any other NAME.safetensors of it, "
+            "with commas between; all takes the numbered ones. [default: last]",
+        ),
+    ] = None,
     predictor: Annotated[
         str | None, typer.Option(help="Predictor of a run that was trained from a path.")
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Write a submission of a run or a predictor."""
+    """Write a submission of a run or a predictor.
+
+    One that was killed goes on where it was when the same command is given again.
+    """
     from gapkit.data import FrameStore
     from gapkit.io import check_output
-    from gapkit.predicting import write_split
+    from gapkit.predicting import fingerprint_of, write_split
 
     path = output or Path("submissions") / f"{default_name(name)}.parquet"
     check_output(path)
     numbers = [int(start) for start in parse_numbers(starts, "--starts", int)]
     store = FrameStore(data / split)
-    if Path(name).is_dir():
-        model, about, own_size = _open_run(name, store, checkpoint, predictor, device)
-    elif "/" in name and ":" not in name and not name.endswith(".py"):
-        raise DataError(f"{name}: no such run folder. Train it, or name a predictor.")
-    else:
-        model, about, own_size = _open_predictor(name, store)
+    source = open_source(
+        name, store, checkpoints=parse_names(checkpoints), predictor=predictor, device=device
+    )
+
+    def tell(message: str) -> None:
+        progress.clear()
+        note(message)
+
     with Progress("predicting", "videos") as progress:
         written = write_split(
-            model,
+            source.predictor,
             store,
             path,
             starts=numbers,
             separate=separate,
-            batch_size=own_size if batch_size is None else batch_size,
+            full=full,
+            batch_size=source.batch_size if batch_size is None else batch_size,
             top_k=top_k,
-            provenance=about,
+            provenance=source.about,
+            fingerprint=fingerprint_of(source.files, [source.about, str(store.path), device]),
             name=name,
             progress=progress,
+            tell=tell,
         )
     for file in written:
         print(f"{file}: {plural(len(store), 'video')}")
 
 
-def default_name(name: str) -> str:
-    """What a run or a submission is called after its predictor or run."""
-    return Path(name.rpartition(":")[2]).resolve().name.removesuffix(".py")
-
-
-def _open_run(
-    name: str, store: FrameStore, checkpoint: str, predictor: str | None, device: str
-) -> tuple[Predictor, dict[str, Any], int]:
-    from gapkit.training import load_run
-
-    run = load_run(name, checkpoint=checkpoint, predictor=predictor, device=device)
-    model = run.predictor
-    for what in ("num_classes", "feature_sizes"):
-        trained, there = getattr(model, what), getattr(store, what)
-        if trained != there:
-            raise DataError(
-                f"{store.path}: {what} is {there}, and {name} was trained on {trained}. "
-                f"Predict a split of the data that it was trained on."
-            )
-    about = {"predictor": run.name, "run": name, "checkpoint": checkpoint}
-    return model, about, run.batch_size
-
-
-def _open_predictor(name: str, store: FrameStore) -> tuple[Predictor, dict[str, Any], int]:
-    from gapkit.plugins import find_predictor
-
-    plugin = find_predictor(name)
-    model = plugin.build(store.num_classes, store.feature_sizes, plugin.configure({}))
-    training = sys.modules.get("gapkit.training")
-    if training is not None and isinstance(model, training.TorchPredictor):
-        raise PredictorError(
-            f"predictor {name!r} has no weights yet. Train it: gapkit train {name}, then "
-            f"gapkit predict runs/{default_name(name)}"
-        )
-    return model, {"predictor": name}, 128
+def parse_names(text: str | None) -> list[str] | None:
+    """Names separated by commas."""
+    if text is None:
+        return None
+    names = [word.strip() for word in text.split(",")]
+    if not all(names):
+        raise UsageError(f"--checkpoints {text}: not names separated by commas.")
+    return names

@@ -10,7 +10,7 @@ import typer
 
 from gapkit.cli._console import Progress
 from gapkit.cli._options import DataFolder, Device, Overwrite
-from gapkit.cli._predict import default_name
+from gapkit.cli._source import default_name
 
 if TYPE_CHECKING:
     from gapkit.training import Epoch, Pretraining

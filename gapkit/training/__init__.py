@@ -4,6 +4,7 @@ A predictor that can be trained is a `TorchPredictor`: a torch module whose `for
 num_frames)` returns confidences.
 """
 
+from gapkit.training._checkpoints import Checkpoints, list_checkpoints
 from gapkit.training._config import TrainingConfig
 from gapkit.training._describe import Description, describe_predictor
 from gapkit.training._epoch import Epoch, Pretraining
@@ -19,6 +20,7 @@ from gapkit.training._train import train
 __all__ = [
     "GRU",
     "LSTM",
+    "Checkpoints",
     "ContextGating",
     "Description",
     "Epoch",
@@ -33,6 +35,7 @@ __all__ = [
     "concatenate_features",
     "describe_predictor",
     "gather_frames",
+    "list_checkpoints",
     "load_run",
     "make_head",
     "mean_over_frames",

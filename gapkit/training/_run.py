@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import install_folder, replacing_file, stage_folder
@@ -25,6 +25,7 @@ from gapkit.plugins import Plugin, find_entry_point, find_predictor
 from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._events import EVENT_FILES, Events
 from gapkit.training._module import TorchPredictor, find_device
+from gapkit.training._weights import read_weights
 
 if TYPE_CHECKING:
     from gapkit.training._trainer import Trainer
@@ -56,7 +57,7 @@ class Run:
     path: Path
     """Folder of the run"""
     checkpoint: str
-    """'last' or 'best'"""
+    """Name of its weights, as 'last'"""
     batch_size: int
     """Validation batch size in training: with it a prediction repeats to the bit"""
 
@@ -73,8 +74,9 @@ def load_run(
     Parameters
     ----------
     path : path
-    checkpoint : {'last', 'best'}
-        Weights after the last epoch, or of the best GAP on the holdout.
+    checkpoint : str
+        Weights after the last epoch ('last'), of the best GAP on the holdout ('best'), or any
+        other NAME.safetensors of the run.
     predictor : str, optional
         The name of its predictor, where it was trained from a `.py` file or `module:object`.
     device : str
@@ -86,11 +88,12 @@ def load_run(
         A file of the run is missing or damaged, or its weights do not fit its predictor.
     PredictorError
         Its predictor is not installed.
+    UsageError
+        The run has no weights of that name.
     """
-    if checkpoint not in CHECKPOINTS:
-        raise UsageError(f"checkpoint {checkpoint!r} is not one of {', '.join(CHECKPOINTS)}.")
     path = Path(path)
     about = _read_config(path / CONFIG_FILE)
+    weights_path = weights_file(path, checkpoint)
     name = predictor or about["predictor"]
     if name is None:
         raise PredictorError(
@@ -101,9 +104,8 @@ def load_run(
     plugin = find_predictor(name) if predictor else find_entry_point(name)
     config = plugin.configure(about["config"] or {}, parse=False)
     module = build_module(plugin, about["num_classes"], about["feature_sizes"], config, seed=0)
-    weights_path = path / f"{checkpoint}.safetensors"
     try:
-        module.load_state_dict(load_file(weights_path))
+        module.load_state_dict(read_weights(weights_path))
     except FileNotFoundError:
         raise DataError(f"{weights_path}: no such file. Train the run again.") from None
     except (OSError, SafetensorError) as error:
@@ -122,6 +124,18 @@ def load_run(
         checkpoint=checkpoint,
         batch_size=int(about["training"]["validation_batch_size"]),
     )
+
+
+def weights_file(path: Path, checkpoint: str) -> Path:
+    """The file of a run's weights; UsageError for a name that is neither usual nor there."""
+    file = path / f"{checkpoint}.safetensors"
+    if checkpoint not in CHECKPOINTS and not (file.parent == path and file.is_file()):
+        names = {*CHECKPOINTS, *(other.stem for other in path.glob("*.safetensors"))}
+        rest = sorted(names.difference(CHECKPOINTS))
+        raise UsageError(
+            f"{path}: checkpoint {checkpoint!r} is not one of {', '.join([*CHECKPOINTS, *rest])}."
+        )
+    return file
 
 
 def build_module(
