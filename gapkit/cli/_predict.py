@@ -18,7 +18,7 @@ def predict(
         str,
         typer.Argument(
             metavar="RUN|NAME",
-            help="Folder of a run, an exported .pt2 or .onnx; or a predictor that needs no training.",
+            help="A run, an exported .pt2 or .onnx, or a predictor that needs no training.",
         ),
     ],
     data: DataFolder = Path("data"),

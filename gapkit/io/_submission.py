@@ -146,7 +146,6 @@ def open_submission(
         place.replacing() as temporary,
         known.load().open_writer(temporary, schema, suffix.endswith(".gz")) as writer,
     ):
-
         held: list[pa.RecordBatch] = []
 
         def write(predictions: Predictions) -> None:

@@ -59,6 +59,11 @@ class Pieces:
         if self._num_held >= PIECE_VIDEOS or since >= PIECE_SECONDS:
             self._write()
 
+    def finish(self) -> None:
+        """Say that no videos follow: the next target takes its own time."""
+        if self._files and self._held:
+            self._write()
+
     def blocks(self) -> Iterator[Predictions]:
         """All of them, in the order of the store."""
         for file in self._files:

@@ -114,6 +114,7 @@ def write_split(
                 tell=tell,
             ):
                 pieces.add(block)
+            pieces.finish()
         _write_all(outputs, finished, store, top_k, provenance)
         stack.pop_all()
     for pieces in finished:

@@ -90,6 +90,4 @@ class Checkpoints(Mapping[str, TorchPredictor]):
         return len(self.names)
 
     def _load(self, name: str) -> Run:
-        return load_run(
-            self._path, checkpoint=name, predictor=self._predictor, device=self._device
-        )
+        return load_run(self._path, checkpoint=name, predictor=self._predictor, device=self._device)

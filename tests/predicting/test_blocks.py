@@ -1,77 +1,10 @@
-from types import SimpleNamespace
-
 import numpy as np
-import oracles
 import pytest
-import records
+from linear import NUM_CLASSES, NUM_VIDEOS, Linear, Returning, expect, poke, to_dict
 
-from gapkit.data import FrameStore, import_tfrecords
 from gapkit.errors import DataError, PredictorError, UsageError
-from gapkit.io import read_predictions
-from gapkit.predicting import predict_blocks, predict_split, write_split
+from gapkit.predicting import default_batch_size, predict_blocks, predict_split
 from gapkit.predictions import Predictions
-
-NUM_VIDEOS, NUM_CLASSES, STRIDE = 17, 9, 3
-WEIGHTS = np.random.default_rng(5).random((4, NUM_CLASSES))
-
-
-class Linear:
-    """Confidences from the mean of the frames that count, by the formula."""
-
-    def __init__(self, **config):
-        self.batch_sizes = []
-        if config:
-            self.config = SimpleNamespace(**config)
-
-    def predict(self, batch):
-        self.batch_sizes.append(len(batch))
-        sums = batch.features["rgb"].astype(np.float64).sum(axis=1)
-        return score(sums / batch.num_frames[:, None]).astype(np.float32)
-
-
-class Returning:
-    """Whatever `change` makes of confidences that are fine."""
-
-    def __init__(self, change):
-        self.change = change
-
-    def predict(self, batch):
-        return self.change(np.full((len(batch), NUM_CLASSES), 0.5, np.float32))
-
-
-def score(mean):
-    return np.round(mean / 255 @ WEIGHTS / 4, 2)  # rounded: ties at the cut
-
-
-@pytest.fixture(scope="module")
-def frames():
-    rng = np.random.default_rng(0)
-    return {f"v{n}": rng.integers(0, 256, (1 + 2 * n, 4), np.uint8) for n in range(NUM_VIDEOS)}
-
-
-@pytest.fixture(scope="module")
-def store(frames, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("predicting")
-    videos = {id_: ([n % NUM_CLASSES], {"rgb": f}) for n, (id_, f) in enumerate(frames.items())}
-    file = records.write_frames(folder / "a.tfrecord", videos)
-    import_tfrecords([file], folder / "val", num_classes=NUM_CLASSES, stride=STRIDE)
-    return FrameStore(folder / "val")
-
-
-def expect(frames, starts, *, stride=STRIDE, max_frames=None, top_k=20):
-    """The predictions as {id: [(label, confidence), ...]}, one video and one start at a time."""
-    result = {}
-    for id_, frames_TD in frames.items():
-        crops = [oracles.crop(frames_TD, start, stride, max_frames) for start in starts]
-        each = [np.float32(score(crop.mean(axis=0, dtype=np.float64))) for crop in crops]
-        mean = np.mean(np.float64(each), axis=0).astype(np.float32)
-        (result[id_],) = oracles.top_k_rows(mean[None], top_k)
-    return result
-
-
-def to_dict(table):
-    rows = zip(table.ids, table.labels.tolist(), table.confidences.tolist(), strict=True)
-    return {id_: list(zip(*row, strict=True)) for id_, *row in rows}
 
 
 @pytest.mark.parametrize("starts", [[0], [2], [0, 1, 2, 3, 4], [7, 0], [100], [1, 1]])
@@ -111,14 +44,6 @@ def test_any_float_type_and_the_bounds_are_taken(store, kind):
     confidences = np.tile(np.linspace(0, 1, NUM_CLASSES), (NUM_VIDEOS, 1)).astype(kind)
     table = predict_split(Returning(lambda fine: confidences[: len(fine)]), store)
     assert table == Predictions.from_dense(confidences.astype(np.float32), store.ids)
-
-
-def poke(value, row=1, label=2):
-    def change(fine):
-        fine[row, label] = value
-        return fine
-
-    return change
 
 
 @pytest.mark.parametrize(
@@ -180,57 +105,78 @@ def test_wrong_options_are_usage_errors(store, options, words):
         predict_split(Linear(), store, **options)
 
 
-def test_a_split_is_written_with_what_made_it(store, frames, tmp_path):
-    path = tmp_path / "p.parquet"
-    made = {"predictor": "linear"}
-    assert write_split(Linear(), store, path, starts=[0, 2], provenance=made) == [path]
-    table = read_predictions(path)
-    assert to_dict(table) == expect(frames, [0, 2])
-    assert table.provenance == {"predictor": "linear", "split": str(store.path), "starts": [0, 2]}
+class Hungry(Linear):
+    """Has memory for `most` videos."""
+
+    def __init__(self, most, error):
+        super().__init__()
+        self.most, self.error = most, error
+
+    def predict(self, batch):
+        if len(batch) > self.most:
+            raise self.error
+        return super().predict(batch)
 
 
-@pytest.mark.parametrize("name", ["p.{}parquet", "p.{}csv.gz"])
-def test_separate_starts_are_written_one_a_file(store, frames, tmp_path, name):
-    written = write_split(Linear(), store, tmp_path / name.format(""), starts=[0, 3], separate=True)
-    assert written == [tmp_path / name.format(f"start{start}.") for start in (0, 3)]
-    assert sorted(tmp_path.iterdir()) == sorted(written)
-    for start, path in zip((0, 3), written, strict=True):
-        assert to_dict(read_predictions(path)) == expect(frames, [start])
+class OutOfMemoryError(RuntimeError):
+    """As torch's."""
 
 
-@pytest.mark.parametrize("separate", [False, True])
-def test_a_failing_predictor_leaves_what_was_there(store, tmp_path, separate):
-    path = tmp_path / "p.parquet"
-    write_split(Linear(), store, path, starts=[0], separate=separate)
-    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(PredictorError):
-        write_split(Returning(poke(7, row=0)), store, path, separate=separate, batch_size=5)
-    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 3 bytes"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_those_after_it(store, frames, error):
+    predictor, said = Hungry(5, error), []
+    blocks = list(predict_blocks(predictor, store, batch_size=16, tell=said.append))
+    assert [len(block) for block in blocks] == [4, 4, 4, 4, 1]
+    assert said == [
+        "out of memory with 16 videos a batch: going on with 8",
+        "out of memory with 8 videos a batch: going on with 4",
+    ]
+    assert to_dict(Predictions.concat(blocks)) == expect(frames, [0])
 
 
-@pytest.mark.parametrize("starts", [[], [-1]])
-@pytest.mark.parametrize("separate", [False, True])
-def test_wrong_starts_write_nothing(store, tmp_path, starts, separate):
-    with pytest.raises(UsageError, match="starts are"):
-        write_split(Linear(), store, tmp_path / "p.parquet", starts=starts, separate=separate)
-    assert not list(tmp_path.iterdir())
+def test_a_video_that_does_not_fit_alone_is_named(store):
+    with pytest.raises(PredictorError, match=r"'mine' ran out of memory on video 'v0' alone"):
+        predict_split(Hungry(0, MemoryError()), store, name="mine")
 
 
-def test_separate_files_appear_all_or_none(store, tmp_path):
-    class FailsAtTheSecondStart(Linear):
-        def predict(self, batch):
-            if len(self.batch_sizes) == 1:
-                raise RuntimeError("second start")
-            return super().predict(batch)
+def test_another_runtime_error_is_no_lack_of_memory(store):
+    with pytest.raises(PredictorError, match="RuntimeError: shapes"):
+        predict_split(Hungry(5, RuntimeError("shapes")), store)
 
-    path = tmp_path / "p.parquet"
-    with pytest.raises(PredictorError, match="second start"):
-        write_split(
-            FailsAtTheSecondStart(),
-            store,
-            path,
-            starts=[0, 1],
-            separate=True,
-            batch_size=NUM_VIDEOS,
-        )
-    assert not list(tmp_path.iterdir())
+
+@pytest.mark.parametrize(
+    ("num_classes", "expected"), [(1, 128), (4716, 128), (10**6, 33), (10**9, 1)]
+)
+def test_default_batch_is_smaller_for_very_many_labels(num_classes, expected):
+    assert default_batch_size(num_classes) == expected
+
+
+def test_several_predictors_are_averaged_dense_before_the_cut(store):
+    alone = [
+        predict_split(Returning(lambda fine, c=c: fine * c), store).to_dense() for c in (0.5, 1)
+    ]
+    together = [Returning(lambda fine, c=c: fine * c) for c in (0.5, 1)]
+    table = predict_split(together, store, starts=[0, 1])
+    np.testing.assert_array_equal(table.to_dense(), (alone[0] + alone[1]) / 2)
+    with pytest.raises(UsageError, match="predictors are"):
+        predict_split([], store)
+
+
+@pytest.mark.parametrize("config", [{}, {"stride": 2, "max_frames": 2}])
+def test_full_gives_every_frame_from_the_start_on(store, frames, config):
+    table = predict_split(Linear(**config), store, starts=[0, 4], full=True)
+    assert to_dict(table) == expect(frames, [0, 4], stride=1, max_frames=None)
+
+
+def test_first_leaves_out_the_videos_before_it(store, frames):
+    table = predict_split(Linear(), store, first=15)
+    assert list(table.ids) == ["v15", "v16"]
+    assert to_dict(table).items() <= expect(frames, [0]).items()
