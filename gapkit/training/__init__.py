@@ -4,6 +4,8 @@ A predictor that can be trained is a `TorchPredictor`: a torch module whose `for
 num_frames)` returns confidences.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from gapkit.training._checkpoints import Checkpoints, list_checkpoints
 from gapkit.training._config import TrainingConfig
 from gapkit.training._describe import Description, describe_predictor
@@ -17,6 +19,9 @@ from gapkit.training._recurrent import GRU, LSTM
 from gapkit.training._run import Run, load_run
 from gapkit.training._train import train
 
+if TYPE_CHECKING:
+    from gapkit.training._gap_metric import GapMetric
+
 __all__ = [
     "GRU",
     "LSTM",
@@ -24,6 +29,7 @@ __all__ = [
     "ContextGating",
     "Description",
     "Epoch",
+    "GapMetric",
     "GatedHead",
     "LayerNormLSTM",
     "LogisticHead",
@@ -41,3 +47,12 @@ __all__ = [
     "mean_over_frames",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what takes its time (torchmetrics: a second) when it is asked for."""
+    if name == "GapMetric":
+        from gapkit.training._gap_metric import GapMetric
+
+        return GapMetric
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -172,6 +173,21 @@ class GapAccumulator(PooledAccumulator):
             self._spool = wider
         self._spool.add(self._parts)
         self._parts, self._held_bytes = [], 0
+
+    @property
+    def num_positives(self) -> int:
+        """Positives of all updates so far."""
+        return self._num_positives
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]]:
+        """Yield all predictions so far, as (confidences, hits) of some at a time.
+
+        With `num_positives` they are what `update_hits` takes: what is sent to another process,
+        as plain arrays. Their order and sizes mean nothing, and nothing may be added meanwhile.
+        """
+        if self._spool is not None:
+            yield from self._spool.blocks()
+        yield from self._parts
 
     def _add(self, other: Self) -> None:
         self._num_hits += other._num_hits
