@@ -11,6 +11,7 @@ from gapkit.cli._data import data_app
 from gapkit.cli._demo import demo
 from gapkit.cli._diff import diff
 from gapkit.cli._ensemble import ensemble
+from gapkit.cli._export import export
 from gapkit.cli._predict import predict
 from gapkit.cli._predictors import predictors
 from gapkit.cli._score import score
@@ -41,6 +42,6 @@ def _options(
     pass
 
 
-for _command in (score, ensemble, convert, check, diff, train, predict, predictors, demo):
+for _command in (score, ensemble, convert, check, diff, train, predict, export, predictors, demo):
     app.command()(_command)
 app.add_typer(data_app, name="data")

@@ -10,11 +10,13 @@ from gapkit.training._checkpoints import Checkpoints, list_checkpoints
 from gapkit.training._config import TrainingConfig
 from gapkit.training._describe import Description, describe_predictor
 from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._export import ProgramPredictor, export_run, load_exported
 from gapkit.training._heads import ContextGating, GatedHead, LogisticHead, MoEHead, make_head
 from gapkit.training._inputs import concatenate_features, mean_over_frames
 from gapkit.training._layer_norm_lstm import LayerNormLSTM
 from gapkit.training._layers import gather_frames
 from gapkit.training._module import TorchPredictor
+from gapkit.training._quantise import quantise_run
 from gapkit.training._recurrent import GRU, LSTM
 from gapkit.training._run import Run, load_run
 from gapkit.training._train import train
@@ -35,16 +37,20 @@ __all__ = [
     "LogisticHead",
     "MoEHead",
     "Pretraining",
+    "ProgramPredictor",
     "Run",
     "TorchPredictor",
     "TrainingConfig",
     "concatenate_features",
     "describe_predictor",
+    "export_run",
     "gather_frames",
     "list_checkpoints",
+    "load_exported",
     "load_run",
     "make_head",
     "mean_over_frames",
+    "quantise_run",
     "train",
 ]
 

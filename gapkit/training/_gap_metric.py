@@ -14,13 +14,14 @@ from gapkit.metrics import GapAccumulator
 from gapkit.training._gather import gather_accumulator, has_ranks
 
 try:  # Lightning takes for a metric what is an instance of its Metric
-    from torchmetrics import Metric as _Base
+    from torchmetrics import Metric
 except ImportError:
-    _Base = nn.Module
+    Metric = nn.Module
+_Base: Any = Metric
 _IS_TORCHMETRICS = _Base is not nn.Module
 
 
-class GapMetric(_Base):  # type: ignore[misc,valid-type,unused-ignore]
+class GapMetric(_Base):  # type: ignore[misc]
     """Exact GAP over an epoch, over all ranks, in bounded memory.
 
     It is `GapAccumulator` with the verbs of torchmetrics: `metric(preds, target)` in each step
