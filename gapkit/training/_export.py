@@ -147,8 +147,11 @@ def export_run(
         else:
             with _quiet():
                 temporary.write_bytes(program_to_bytes(program, about.to_json()))
-        _check_alike(loaded, temporary, about, output)
-    return load_exported(output, device="cpu")
+        kind = OnnxPredictor if output.suffix == ".onnx" else ProgramPredictor
+        exported: ExportedPredictor = kind(temporary, device="cpu")
+        _check_alike(loaded, exported)
+    exported.path = output
+    return exported
 
 
 def _trace(module: TorchPredictor, name: str, level: str) -> tuple[ExportedProgram, int | None]:
@@ -203,10 +206,9 @@ def _example(
     return features, torch.tensor(lengths)
 
 
-def _check_alike(loaded: Run, temporary: Path, about: ExportedAbout, output: Path) -> None:
-    """Read what was written and compare it with the run, at the sizes that tracers get wrong."""
-    kind = OnnxPredictor if output.suffix == ".onnx" else ProgramPredictor
-    exported = kind(temporary, device="cpu")
+def _check_alike(loaded: Run, exported: ExportedPredictor) -> None:
+    """Compare what was written with the run, at the sizes that tracers get wrong."""
+    about = exported.config
     frames = about.max_frames or 9
     for num_videos, num_frames in ((1, 1), (3, frames), (5, 1)):
         length = None if about.level == "video" else num_frames
