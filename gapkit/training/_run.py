@@ -131,7 +131,7 @@ def weights_file(path: Path, checkpoint: str) -> Path:
     file = path / f"{checkpoint}.safetensors"
     if checkpoint not in CHECKPOINTS and not (file.parent == path and file.is_file()):
         names = {*CHECKPOINTS, *(other.stem for other in path.glob("*.safetensors"))}
-        rest = sorted(names.difference(CHECKPOINTS))
+        rest = sorted(names.difference({*CHECKPOINTS, Path(STATE_FILE).stem}))
         raise UsageError(
             f"{path}: checkpoint {checkpoint!r} is not one of {', '.join([*CHECKPOINTS, *rest])}."
         )
@@ -242,7 +242,7 @@ def start_from(module: TorchPredictor, run: Path) -> list[str]:
     """
     path = run / "last.safetensors"
     try:
-        there = load_file(path)
+        there = read_weights(path)
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"{path}: can't be read ({error}). Name the folder of a finished run."

@@ -219,7 +219,7 @@ def test_a_program_that_could_run_code_is_refused(exported, tmp_path, what):
 def test_a_damaged_or_foreign_program_is_named(exported, tmp_path, entry, content, words):
     path = tmp_path / "m.pt2"
     path.write_bytes(rewritten(exported / "mean_lr.pt2", entry, lambda _: content))
-    with pytest.raises(DataError, match="m.pt2") as caught:
+    with pytest.raises(DataError, match=r"m\.pt2") as caught:
         load_exported(path)
     assert words in str(caught.value)
 
