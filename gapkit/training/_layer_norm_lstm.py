@@ -1,17 +1,16 @@
 """The layer-normalised LSTM of the paper's code.
 
-Shape letters: B videos, T frames, D inputs, H units.
+Shape letters: B videos, T frames, P rows of frames, D inputs, H units.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gapkit.training._layers import run_layers
-
-_EPSILON = 1e-5
+from gapkit.training._fused_cell import can_fuse, run_fused_cell
+from gapkit.training._layer_norm_cell import run_cell
+from gapkit.training._steps import Steps, packed_steps, padded_steps
 
 
 class LayerNormLSTM(nn.Module):
@@ -99,34 +98,27 @@ class LayerNormLSTM(nn.Module):
         last : (B, H or 2H)
             The forward half at frame num_frames - 1, the backward half at frame 0.
         """
-        return run_layers(
-            x_BTD,
-            num_frames,
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            run_cell=lambda x, layer, way: self._run_cell(x, f"_l{layer}{self._directions[way]}"),
-        )
+        batch_size, max_frames = x_BTD.shape[:2]
+        is_fused = can_fuse(num_frames, x_BTD, *self.parameters())
+        make_steps = packed_steps if is_fused else padded_steps
+        steps = make_steps(num_frames, max_frames)
+        x_PD = steps.lay(x_BTD)
+        for layer in range(self.num_layers):
+            halves = [
+                self._run_layer(x_PD, f"_l{layer}{direction}", steps, is_fused)
+                for direction in self._directions
+            ]
+            x_PD = torch.cat(halves, dim=-1) if self.bidirectional else halves[0]  # (P, H or 2H)
+        last = [halves[0][steps.last]]
+        if self.bidirectional:
+            last.append(halves[1][steps.first])
+        return steps.stand(x_PD, batch_size, max_frames), torch.cat(last, dim=-1)
 
-    def _run_cell(self, x_BTD: Tensor, suffix: str) -> Tensor:
-        """Outputs (B, T, H) of one cell over all frames, padding included."""
+    def _run_layer(self, x_PD: Tensor, suffix: str, steps: Steps, is_fused: bool) -> Tensor:
+        """Outputs (P, H) of one direction, each at its frame."""
         weight_ih, weight_hh, gain_5H, shift_5H = (
             getattr(self, name + suffix) for name in ("weight_ih", "weight_hh", "gain", "shift")
         )
-        batch_size, num_steps, _ = x_BTD.shape
-        hidden = self.hidden_size
-        input_BT4H = F.linear(x_BTD, weight_ih).view(batch_size, num_steps, 4, hidden)
-        h_BH = c_BH = x_BTD.new_zeros(batch_size, hidden)
-        outputs = []
-        for input_B4H in input_BT4H.unbind(dim=1):
-            gates_B4H = input_B4H + F.linear(h_BH, weight_hh).view(batch_size, 4, hidden)
-            gates_B4H = _normalize(gates_B4H) * gain_5H[:4] + shift_5H[:4]
-            i_BH, f_BH, g_BH, o_BH = gates_B4H.unbind(dim=1)
-            c_BH = torch.sigmoid(f_BH + 1) * c_BH + torch.sigmoid(i_BH) * torch.tanh(g_BH)
-            c_BH = _normalize(c_BH) * gain_5H[4] + shift_5H[4]
-            h_BH = torch.sigmoid(o_BH) * torch.tanh(c_BH)
-            outputs.append(h_BH)
-        return torch.stack(outputs, dim=1)
-
-
-def _normalize(x: Tensor) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:], eps=_EPSILON)
+        run = run_fused_cell if is_fused else run_cell
+        reverse = suffix.endswith("_reverse")
+        return run(x_PD, weight_ih, weight_hh, gain_5H, shift_5H, steps, reverse)
