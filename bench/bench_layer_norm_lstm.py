@@ -57,16 +57,17 @@ def main():
 
 
 def run_plain(lstm, x_BTD):
-    return lstm(x_BTD)[0].mean()
+    return lstm(x_BTD)[0].mean(), list(lstm.parameters())
 
 
 def run_cell(cell, x_BTD, num_frames, can_fuse):
     module.can_fuse = can_fuse
-    return cell(x_BTD, num_frames)[0].mean()
+    return cell(x_BTD, num_frames)[0].mean(), list(cell.parameters())
 
 
 def train(run):
-    run().backward()
+    loss, parameters = run()
+    torch.autograd.grad(loss, parameters)
 
 
 def predict(run):

@@ -25,58 +25,49 @@ EPSILON = 1e-5
 
 _FASTMATH = {"contract", "nsz", "reassoc"}  # no flag that would let NaN be dropped
 _EPSILON = np.float32(EPSILON)
-_ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 
-# exp(x) = 2**n * exp(r): n from x / log(2), r in +-log(2)/2 by Cephes' polynomial. Beyond +-87 the
-# sigmoid is 0 or 1 to 1e-38.
-_EXP_LIMIT = np.float32(87.0)
+# exp(x) = 2**n * exp(r), n the nearest to x / log(2), exp(r) by Cephes' polynomial.
+_EXP_LIMIT = np.float32(87.0)  # exp of it and of its negative are normal numbers
 _LOG2_E = np.float32(1.44269504088896341)
 _LOG_2_HIGH, _LOG_2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-_EXP_BIAS = 127
-_E0, _E1, _E2 = (
-    np.float32(1.9875691500e-4),
-    np.float32(1.3981999507e-3),
-    np.float32(8.3334519073e-3),
-)
-_E3, _E4, _E5 = (
-    np.float32(4.1665795894e-2),
-    np.float32(1.6666665459e-1),
-    np.float32(5.0000001201e-1),
-)
+_BIAS, _BIAS_AND_HALF = np.int32(127), np.float32(127.5)
+_E5, _E4 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3)
+_E3, _E2 = np.float32(8.3334519073e-3), np.float32(4.1665795894e-2)
+_E1, _E0 = np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
 
-# tanh(x) as Eigen has it: an odd polynomial over an even one, and 1 to the last bit beyond.
-_TANH_LIMIT = np.float32(7.90531110763549805)
-_A1, _A3 = np.float32(4.89352455891786e-03), np.float32(6.37261928875436e-04)
-_A5, _A7 = np.float32(1.48572235717979e-05), np.float32(5.12229709037114e-08)
-_A9, _A11 = np.float32(-8.60467152213735e-11), np.float32(2.00018790482477e-13)
-_A13 = np.float32(-2.76076847742355e-16)
-_B0, _B2 = np.float32(4.89352518554385e-03), np.float32(2.26843463243900e-03)
-_B4, _B6 = np.float32(1.18534705686654e-04), np.float32(1.19825839466702e-06)
+# tanh(x) near 0 by Cephes' polynomial, and by the exponential elsewhere, where that is exact.
+_TANH_SMALL = np.float32(0.625)
+_T4, _T3 = np.float32(-5.70498872745e-3), np.float32(2.06390887954e-2)
+_T2, _T1 = np.float32(-5.37397155531e-2), np.float32(1.33314422036e-1)
+_T0 = np.float32(-3.33332819422e-1)
+
+
+@numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")
+def _exp(x):
+    """exp(x), x cut to +-87."""
+    x = _EXP_LIMIT if x > _EXP_LIMIT else x
+    x = -_EXP_LIMIT if x < -_EXP_LIMIT else x
+    biased = np.int32(x * _LOG2_E + _BIAS_AND_HALF)  # cutting a positive number is its floor
+    n = np.float32(biased - _BIAS)
+    r = x - n * _LOG_2_HIGH - n * _LOG_2_LOW
+    p = ((((_E5 * r + _E4) * r + _E3) * r + _E2) * r + _E1) * r + _E0
+    return (p * r * r + r + _ONE) * np.int32(biased << 23).view(np.float32)
 
 
 @numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")
 def sigmoid(x):
     """1 / (1 + exp(-x))."""
-    y = -x
-    y = _EXP_LIMIT if y > _EXP_LIMIT else y
-    y = -_EXP_LIMIT if y < -_EXP_LIMIT else y
-    # Truncation of a positive number is its floor.
-    biased = np.int32(y * _LOG2_E + np.float32(_EXP_BIAS + 0.5))
-    n = np.float32(np.int32(biased - _EXP_BIAS))
-    r = y - n * _LOG_2_HIGH - n * _LOG_2_LOW
-    p = ((((_E0 * r + _E1) * r + _E2) * r + _E3) * r + _E4) * r + _E5
-    power = np.int32(biased << 23).view(np.float32)
-    return _ONE / (_ONE + (p * r * r + r + _ONE) * power)
+    return _ONE / (_ONE + _exp(-x))
 
 
 @numba.njit(nogil=True, fastmath={"contract"}, error_model="numpy")
 def tanh(x):
     """The hyperbolic tangent."""
-    x = _TANH_LIMIT if x > _TANH_LIMIT else x
-    x = -_TANH_LIMIT if x < -_TANH_LIMIT else x
     s = x * x
-    above = ((((((_A13 * s + _A11) * s + _A9) * s + _A7) * s + _A5) * s + _A3) * s + _A1) * x
-    return above / (((_B6 * s + _B4) * s + _B2) * s + _B0)
+    near = ((((_T4 * s + _T3) * s + _T2) * s + _T1) * s + _T0) * s * x + x
+    far = _ONE - _TWO / (_exp(_TWO * x) + _ONE)
+    return near if abs(x) < _TANH_SMALL else far
 
 
 @numba.njit(nogil=True, fastmath=_FASTMATH, error_model="numpy")
