@@ -14,16 +14,17 @@ from gapkit.cli._console import Progress, plural, print_table
 from gapkit.cli._options import DataFolder, labels_path
 
 if TYPE_CHECKING:
+    from gapkit.data import SplitReport
     from gapkit.io import Distribution, FileReport
     from gapkit.predictions import Labels
 
+_HALF_MOVED = (".import", ".pending")
 _QUANTILES = ["min", "1 %", "median", "99 %", "max"]
 
 
 def check(
     files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help="Submissions, labels files, splits."),
+        list[str], typer.Argument(metavar="FILE", help="Submissions, labels files or splits.")
     ],
     labels: Annotated[
         str | None,
@@ -34,19 +35,19 @@ def check(
         bool, typer.Option("--json", help="A list of objects, for machines.")
     ] = False,
 ) -> None:
-    """Find all problems of submissions; exit status 1 if one is wrong.
+    """Find all problems of submissions and splits; exit status 1 if one is wrong.
 
     Format, checksums, ids, labels and confidences of each are read: every problem is told with its
-    places, then what a file's rows look like.
+    places, then what a file's rows look like. Of a split (a folder) each file is compared with its
+    checksum.
     """
     from gapkit.io import find_problems, read_labels
 
     truth = None if labels is None else read_labels(labels_path(labels, data))
-    reports = []
-    is_ok = True
+    reports: list[FileReport | SplitReport] = []
     for file in files:
-        if Path(file).is_dir():
-            is_ok &= _check_split(file, as_json=as_json)
+        if _is_folder(file):
+            reports.append(_check_split(file, quiet=as_json))
             continue
         report = find_problems(file, truth)
         reports.append(report)
@@ -54,26 +55,38 @@ def check(
             _print_report(report, truth)
     if as_json:
         print(json.dumps([{**asdict(r), "is_ok": r.is_ok} for r in reports], indent=1))
-    if not (is_ok and all(report.is_ok for report in reports)):
+    if not all(report.is_ok for report in reports):
         raise typer.Exit(1)
 
 
-def _check_split(folder: str, *, as_json: bool) -> bool:
-    from gapkit.data import FrameStore, check_split
+def _is_folder(file: str) -> bool:
+    """Whether a path is a folder, or a split that an interrupted command left half moved."""
+    place = Path(file)
+    return place.is_dir() or any(
+        place.with_name(f".{place.name}{suffix}").is_dir() for suffix in _HALF_MOVED if place.name
+    )
 
-    with Progress("checking", "shards") as progress:
-        problems = check_split(folder, progress=progress)
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    if not problems:
-        store = FrameStore(folder)
-        checked = "checksums agree" if store.meta.checksums else "of a version without checksums"
-        shards = plural(len(store.meta.shards), "shard")
+
+def _check_split(file: str, *, quiet: bool) -> SplitReport:
+    from gapkit.data import check_split
+
+    with Progress("checking", "bytes") as progress:
+        report = check_split(file, progress=progress)
+    if quiet:
+        return report
+    for problem in report.problems:
+        about = " ".join(problem.message.split())
+        named = about if about.startswith(file) else f"{file}: {about}"
+        print(f"error: {named}", file=sys.stderr)
+    if report.num_videos or report.is_ok:
+        verdict = "ok" if report.is_ok else plural(len(report.problems), "problem")
         print(
-            f"{folder}: ok, split, {plural(len(store), 'video')}, {shards}, {checked}",
-            file=sys.stderr if as_json else sys.stdout,
+            f"{file}: {verdict}, split of {plural(report.num_videos, 'video')}, "
+            f"{plural(report.num_files, 'file')} compared with their checksums"
         )
-    return not problems
+    for finding in report.notes:
+        print(f"  note: {finding.message}")
+    return report
 
 
 def _print_report(report: FileReport, truth: Labels | None) -> None:

@@ -35,8 +35,10 @@ class Progress:
         if self._on:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
-    def __call__(self, done: int, total: int, what: str | None = None) -> None:
-        """Show how far it is: `done` of `total`."""
+    def __call__(
+        self, done: int, total: int, what: str | None = None, *, count: int | None = None
+    ) -> None:
+        """Show how far it is: `done` of `total`; the rate is that of `count`, where it is given."""
         now = time.monotonic()
         if not self._on or (now - self._shown < _SECONDS_BETWEEN and done < total):
             return
@@ -46,7 +48,7 @@ class Progress:
         seconds = max(now - self._began, 1e-9)
         left = (total - done) * seconds / max(done, 1)
         scale, unit = (1e6, "MB") if self._unit == "bytes" else (1.0, self._unit)
-        rate = done / seconds / scale
+        rate = (done if count is None else count) / seconds / scale
         print(
             f"\r\x1b[K{self._what}: {100 * done / max(total, 1):.0f} %, "
             f"{rate:,.0f} {unit}/s, {left:.0f} s left",

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gapkit.data._labels_checksum import forget_labels_checksum, note_labels_checksum
 from gapkit.data._pending import HOLDOUT_KEY, finish_holdout, pending_folder, read_holdout
 from gapkit.data._split import FILES, LABELS_FILE, SplitMeta
 from gapkit.data._store import FrameStore
@@ -186,12 +187,15 @@ def _install(
             if file.name != LABELS_FILE and file.is_file():
                 _link(file, pending / file.name)
         _write(held, about, pending / LABELS_FILE)
+        note_labels_checksum(pending)
         staged = pending / "source.parquet"
         _write(left, about, staged)
         _sync(pending)
+        forget_labels_checksum(data / source)
         staged.replace(data / source / LABELS_FILE)  # from here on the holdout counts
         _sync(data / source)
         finish_holdout(data / target)
+        note_labels_checksum(data / source)
     except OSError as error:
         raise DataError(
             f"{data / target}: can't be written: {error.strerror or error}. Make room for it."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from gapkit.data._labels_checksum import forget_labels_checksum, note_labels_checksum
 from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, missing_split, split_folders
 from gapkit.data._vocabulary import Vocabulary, read_vocabulary, with_names
 from gapkit.errors import DataError
@@ -49,6 +50,8 @@ def attach_vocabulary(
             )
     for folder in folders:
         table = with_names(pq.read_table(folder / LABELS_FILE), found)
+        forget_labels_checksum(folder)
         with replacing_file(folder / LABELS_FILE) as temporary:
             pq.write_table(table, temporary, write_page_checksum=True)
+        note_labels_checksum(folder)
     return found, folders

@@ -1,8 +1,12 @@
-"""A holdout between its two steps: its split stands ready, beside its place, under a hidden name.
+"""What was killed between two renames, and is finished by whoever asks for its split first.
+
+A holdout between its two steps: its split stands ready, beside its place, under a hidden name.
 
 One rename takes the videos from the source; from then on the holdout counts, and whoever asks for
 its split first moves it to its place. A process killed before leaves the source as it was, one
 killed after leaves all of both.
+
+An import that replaces a split, or adds to it, moves the old one away and the new one to its place.
 """
 
 from __future__ import annotations
@@ -41,6 +45,31 @@ def finish_holdout(split: Path) -> None:
     except OSError as error:
         raise DataError(
             f"{split}: an interrupted holdout can't be finished: {error.strerror}. "
+            f"Make its folder writable, and look at it once: gapkit data info {split}"
+        ) from None
+
+
+def staging_folder(split: Path) -> Path:
+    """Where an import puts what it has finished."""
+    place = Path(os.path.abspath(split))  # noqa: PTH100 - as above
+    return place.with_name(f".{place.name}.import")
+
+
+def finish_import(split: Path) -> None:
+    """Move a new split to its place, if the old one was moved away and the process was killed."""
+    staging = staging_folder(split)
+    if not staging.is_dir() or split.exists():
+        return
+    ready, old = staging / "split", staging / "split.old"
+    if not (old.is_dir() and (ready / "split.json").is_file()):
+        return
+    try:
+        ready.rename(staging.with_name(split.name))
+    except FileNotFoundError:  # another process was first
+        return
+    except OSError as error:
+        raise DataError(
+            f"{split}: an interrupted import can't be finished: {error.strerror}. "
             f"Make its folder writable, and look at it once: gapkit data info {split}"
         ) from None
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from gapkit.data._tfrecord import messages, read_records
+from gapkit.data._tfrecord import Fault, messages, read_records
+from gapkit.data._wire import Scanned, scan_frames
 from gapkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,11 +45,6 @@ class Video:
         """Frames, 1 at video level."""
         return len(next(iter(self.features.values()))) if self.level == "frame" else 1
 
-    def cut(self, num_frames: int) -> Video:
-        """The video with its first frames alone."""
-        features = {name: frames[:num_frames] for name, frames in self.features.items()}
-        return replace(self, features=features)
-
     @property
     def feature_sizes(self) -> dict[str, int]:
         """Values a frame (or a video) by feature."""
@@ -59,39 +55,50 @@ def read_videos(
     path: Path,
     *,
     on_bytes: Callable[[int], object] | None = None,
-    on_error: Callable[[str], object] | None = None,
+    on_fault: Callable[[Fault], object] | None = None,
+    file: BinaryIO | None = None,
 ) -> Iterator[Video]:
-    """Yield the videos of a TFRecord file; a fault names file, record and video.
+    """Yield the videos of a TFRecord file; a fault names file, record and byte.
 
-    `on_error` is told of what can't be read, and the rest is read, instead of an error.
+    With `on_fault`, records that can't be read are told to it and left out. `file` is read in
+    place of the path.
     """
+    begin, end, record = 0, 0, -1
+
+    def count_bytes(taken: int) -> None:
+        nonlocal begin, end, record
+        begin, end, record = end, end + taken, record + 1
+        if on_bytes is not None:
+            on_bytes(taken)
+
+    for data in read_records(path, on_bytes=count_bytes, on_fault=on_fault, file=file):
+        try:
+            video = _parse(data)
+        except DataError as error:
+            message = f"{path}: record {record} at byte {begin}: {error}"
+            if on_fault is None:
+                raise DataError(message) from None
+            on_fault(Fault(message=message, ends_file=False))
+        else:
+            yield video
+
+
+def _parse(data: bytes) -> Video:
+    scanned = scan_frames(data)
     # An Example reads as a SequenceExample without feature lists: field 1 is `Features` in both.
     parse = messages().SequenceExample.FromString
-    for record, data in enumerate(read_records(path, on_bytes=on_bytes, on_error=on_error)):
-        if data is None:
-            continue
-        try:
-            video = _to_video(parse(data))
-        except DataError as error:
-            if on_error is not None:
-                on_error(f"{path}: record {record}: {error}")
-                continue
-            raise DataError(f"{path}: record {record}: {error}") from None
-        except Exception as error:  # protobuf's DecodeError, whose class is loaded with it
-            if type(error).__name__ != "DecodeError":
-                raise
-            if on_error is not None:
-                on_error(f"{path}: record {record}: neither Example nor SequenceExample.")
-                continue
-            raise DataError(
-                f"{path}: record {record}: neither Example nor SequenceExample. "
-                f"Import YouTube-8M or AudioSet records."
-            ) from None
-        yield video
+    try:
+        message = parse(data if scanned is None else scanned.context)
+    except Exception as error:  # protobuf's DecodeError, whose class is loaded with it
+        if type(error).__name__ != "DecodeError":
+            raise
+        raise DataError(
+            "neither Example nor SequenceExample. Import YouTube-8M or AudioSet records."
+        ) from None
+    return _to_video(message.context.feature, message.feature_lists.feature_list, scanned)
 
 
-def _to_video(message: Any) -> Video:
-    context = message.context.feature
+def _to_video(context: Any, lists: Any, scanned: Scanned | None) -> Video:
     key = next((name for name in _ID_KEYS if name in context), None)
     if key is None or not context[key].bytes_list.value:
         raise DataError(
@@ -99,11 +106,11 @@ def _to_video(message: Any) -> Video:
         )
     video_id = context[key].bytes_list.value[0].decode("utf-8", "replace")
     labels = np.array(context["labels"].int64_list.value if "labels" in context else [], np.int64)
-    lists = message.feature_lists.feature_list
+    lists = lists if scanned is None else scanned.frames
     if lists:
         level = "frame"
         features = {
-            name: _frames(lists[stored], stored, video_id)
+            name: lists[stored] if scanned else _frames(lists[stored], stored, video_id)
             for stored, name in _FRAME_FEATURES.items()
             if stored in lists
         }

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,6 +20,19 @@ _AGAIN = "Download or copy the file again."
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _HEADER_BYTES = _LENGTH.size + _CRC.size
+
+
+class Fault(NamedTuple):
+    """What is wrong with a file, where a reader may go on."""
+
+    message: str
+    """Names file, record and byte"""
+    ends_file: bool
+    """Whether what follows is lost as well"""
+
+    def told(self) -> str:
+        """For a reader who goes on."""
+        return f"{self.message} The rest of the file is lost." if self.ends_file else self.message
 
 
 class Messages(NamedTuple):
@@ -32,8 +46,9 @@ def read_records(
     path: str | os.PathLike[str],
     *,
     on_bytes: Callable[[int], object] | None = None,
-    on_error: Callable[[str], object] | None = None,
-) -> Iterator[bytes | None]:
+    on_fault: Callable[[Fault], object] | None = None,
+    file: BinaryIO | None = None,
+) -> Iterator[bytes]:
     """Yield the data of each record of a TFRecord file, both checksums checked.
 
     Nothing is opened before the first record is asked for, and one record at a time is in memory.
@@ -45,13 +60,15 @@ def read_records(
     on_bytes : callable, optional
         Called after each record with the bytes it took, framing included; in the end they sum to
         the size of the file.
-    on_error : callable, optional
-        Told of a damaged record, in whose place None is yielded; where its length can't be
-        trusted nothing behind it can be found, which is said, and the file ends there.
+    on_fault : callable, optional
+        Told what is wrong, in place of an error. A record whose data are damaged is left out; one
+        whose length can't be trusted takes the rest of the file along.
+    file : binary file, optional
+        Read in place of the path, which then is its name.
 
     Yields
     ------
-    bytes or None
+    bytes
         The data of a record, in the order of the file.
 
     Raises
@@ -63,30 +80,28 @@ def read_records(
         The crc32c package is missing.
     """
     masked_crc = _masked_crc()
-    with _open(path) as file:
-        size_bytes = os.fstat(file.fileno()).st_size
+    with _open(path) if file is None else nullcontext(file) as opened:
+        size_bytes = os.fstat(opened.fileno()).st_size
         if size_bytes == 0:
-            raise DataError(f"{path}: holds no records: the file is empty. {_AGAIN}")
+            message = f"{path}: holds no records: the file is empty. {_AGAIN}"
+            if on_fault is None:
+                raise DataError(message)
+            on_fault(Fault(message=message, ends_file=True))
         record, offset = 0, 0
         while offset < size_bytes:
-            data: bytes | None = None
-            try:
-                data = _read_record(file, path, record, offset, size_bytes, masked_crc)
-            except DataError as error:
-                if on_error is None or (record == 0 and file.tell() <= _HEADER_BYTES):
-                    raise  # no TFRecord at all
-                if file.tell() - offset <= _HEADER_BYTES:
-                    left_bytes = size_bytes - offset
-                    on_error(f"{error} The {left_bytes:,} bytes from there on are left out.")
-                    if on_bytes is not None:
-                        on_bytes(left_bytes)
-                    return
-                on_error(str(error))
-            taken_bytes = file.tell() - offset
+            where = f"{path}: record {record} at byte {offset}"
+            data, taken_bytes, fault = _read_record(
+                opened, where, record, size_bytes - offset, masked_crc
+            )
+            if fault is not None:
+                if on_fault is None:
+                    raise DataError(fault.message)
+                on_fault(fault)
             record, offset = record + 1, offset + taken_bytes
             if on_bytes is not None:
                 on_bytes(taken_bytes)
-            yield data
+            if fault is None:
+                yield data
 
 
 def write_records(target: str | os.PathLike[str] | BinaryIO, records: Iterable[bytes]) -> int:
@@ -171,44 +186,53 @@ def _open(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def _read_record(
-    file: BinaryIO,
-    path: str | os.PathLike[str],
-    record: int,
-    offset: int,
-    size_bytes: int,
-    masked_crc: Callable[[bytes], int],
-) -> bytes:
-    """Return the data of the record at the file's position, or say what is wrong with it."""
-    where = f"{path}: record {record} at byte {offset}"
+    file: BinaryIO, where: str, record: int, left_bytes: int, masked_crc: Callable[[bytes], int]
+) -> tuple[bytes, int, Fault | None]:
+    """The data of the record at the file's position, the bytes it takes, and what is wrong."""
     header = file.read(_HEADER_BYTES)
+    fault = _check_header(header, where, record, masked_crc)
+    if fault is not None:
+        return b"", left_bytes, fault
+    (length,) = _LENGTH.unpack_from(header)
+    after_bytes = left_bytes - _HEADER_BYTES
+    if length + _CRC.size <= after_bytes:
+        data, footer = file.read(length), file.read(_CRC.size)
+        if len(data) + len(footer) == length + _CRC.size:
+            taken_bytes = _HEADER_BYTES + length + _CRC.size
+            if masked_crc(data) == _CRC.unpack(footer)[0]:
+                return data, taken_bytes, None
+            message = f"{where}: wrong checksum of its data: damaged. {_AGAIN}"
+            return b"", taken_bytes, Fault(message=message, ends_file=False)
+        after_bytes = len(data) + len(footer)  # The file shrank while it was read.
+    message = (
+        f"{where}: cut short, {after_bytes} of the {length + _CRC.size} bytes after its header. "
+        f"{_AGAIN}"
+    )
+    return b"", left_bytes, Fault(message=message, ends_file=True)
+
+
+def _check_header(
+    header: bytes, where: str, record: int, masked_crc: Callable[[bytes], int]
+) -> Fault | None:
     if len(header) < _HEADER_BYTES:
-        raise DataError(
+        message = (
             f"{where}: cut short, {len(header)} of the {_HEADER_BYTES} bytes of its header. "
             f"{_AGAIN}"
         )
+        return Fault(message=message, ends_file=True)
     (crc,) = _CRC.unpack_from(header, _LENGTH.size)
-    if masked_crc(header[: _LENGTH.size]) != crc:
-        if header.startswith(b"\x1f\x8b"):
-            raise DataError(f"{where}: is compressed with gzip. Decompress the file first: gunzip")
-        if record == 0:
-            raise DataError(
-                f"{where}: wrong checksum of its length: not a TFRecord, or damaged at its first "
-                f"record. Check what the file is, or download it again."
-            )
-        raise DataError(f"{where}: wrong checksum of its length: the file is damaged. {_AGAIN}")
-    (length,) = _LENGTH.unpack_from(header)
-    left_bytes = size_bytes - offset - _HEADER_BYTES
-    if length + _CRC.size <= left_bytes:
-        data, footer = file.read(length), file.read(_CRC.size)
-        if len(data) + len(footer) == length + _CRC.size:
-            if masked_crc(data) != _CRC.unpack(footer)[0]:
-                raise DataError(f"{where}: wrong checksum of its data: damaged. {_AGAIN}")
-            return data
-        left_bytes = len(data) + len(footer)  # The file shrank while it was read.
-    raise DataError(
-        f"{where}: cut short, {left_bytes} of the {length + _CRC.size} bytes after its header. "
-        f"{_AGAIN}"
-    )
+    if masked_crc(header[: _LENGTH.size]) == crc:
+        return None
+    if header.startswith(b"\x1f\x8b"):
+        message = f"{where}: is compressed with gzip. Decompress the file first: gunzip"
+    elif record == 0:
+        message = (
+            f"{where}: wrong checksum of its length: not a TFRecord, or damaged at its first "
+            f"record. Check what the file is, or download it again."
+        )
+    else:
+        message = f"{where}: wrong checksum of its length: the file is damaged. {_AGAIN}"
+    return Fault(message=message, ends_file=True)
 
 
 @functools.cache

@@ -3,7 +3,14 @@
 A submission is Parquet, Arrow IPC or the Kaggle CSV (plain or gzipped).
 """
 
-from gapkit.io._atomic import install_folder, replacing_file, replacing_folder, stage_folder
+from gapkit.io._atomic import (
+    check_replaceable,
+    install_folder,
+    make_parent,
+    replacing_file,
+    replacing_folder,
+    stage_folder,
+)
 from gapkit.io._columns import labels_to_table
 from gapkit.io._formats import check_output, suffix_of
 from gapkit.io._labels import holds_labels, read_labels, write_labels
@@ -22,10 +29,12 @@ __all__ = [
     "Finding",
     "Spot",
     "check_output",
+    "check_replaceable",
     "find_problems",
     "holds_labels",
     "install_folder",
     "labels_to_table",
+    "make_parent",
     "open_submission",
     "read_labels",
     "read_predictions",

@@ -72,6 +72,17 @@ def replacing_folder(
 
 def stage_folder(path: Path, *, ours: Sequence[str], overwrite: bool) -> Path:
     """A new temporary folder beside `path`; refuses what `replacing_folder` refuses."""
+    check_replaceable(path, ours=ours, overwrite=overwrite)
+    temporary = _beside(path)
+    try:
+        temporary.mkdir()
+    except OSError as error:
+        raise _write_error(path, error) from None
+    return temporary
+
+
+def check_replaceable(path: Path, *, ours: Sequence[str], overwrite: bool) -> None:
+    """Refuse a folder that `replacing_folder` refuses."""
     if path.is_file():
         raise DataError(f"{path} is a file. Name a folder.")
     if path.absolute() == Path.cwd():
@@ -85,12 +96,6 @@ def stage_folder(path: Path, *, ours: Sequence[str], overwrite: bool) -> Path:
         )
     if there and not overwrite:
         raise DataError(f"{path}: is there already. Pass --overwrite to replace it.")
-    temporary = _beside(path)
-    try:
-        temporary.mkdir()
-    except OSError as error:
-        raise _write_error(path, error) from None
-    return temporary
 
 
 def install_folder(temporary: Path, path: Path) -> None:
@@ -117,6 +122,13 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 def _beside(path: Path) -> Path:
+    make_parent(path)
+    place = path.absolute()  # '.' has no name of its own
+    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
+
+
+def make_parent(path: Path) -> None:
+    """Make the folder that a path lies in."""
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -125,8 +137,6 @@ def _beside(path: Path) -> Path:
         ) from None
     except OSError as error:
         raise _write_error(path, error) from None
-    place = path.absolute()  # '.' has no name of its own
-    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _write_error(path: Path, error: OSError) -> DataError:

@@ -4,33 +4,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import records
+from import_cases import SIZES, contents, draw
 
 from gapkit.data import FrameStore, import_tfrecords
 from gapkit.data._tfrecord import write_records
 from gapkit.errors import DataError, UsageError
 from gapkit.io import read_labels
-
-SIZES = {"rgb": 3, "audio": 2}
-
-
-def draw(num_videos, *, prefix="v", num_frames=4, sizes=SIZES, seed=0):
-    """Videos {id: (labels, frames)} of labels 0..6."""
-    rng = np.random.default_rng(seed)
-    return {
-        f"{prefix}{n}": (
-            sorted(rng.permutation(7)[: 1 + n % 3].tolist()),
-            records.draw_frames(rng, num_frames, sizes),
-        )
-        for n in range(num_videos)
-    }
-
-
-def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def check_store(store, videos, names):

@@ -122,7 +122,7 @@ def test_wrong_arguments_are_usage_errors(store, arguments, words):
 
 
 def test_videos_of_many_record_batches_are_found(videos, tmp_path, monkeypatch):
-    monkeypatch.setattr("gapkit.data._split._BATCH_BYTES", 30)
+    monkeypatch.setattr("gapkit.data._importing.shard.BATCH_BYTES", 30)
     file = records.write_frames(tmp_path / "a.tfrecord", videos)
     import_tfrecords([file], tmp_path / "val", num_classes=7)
     store = FrameStore(tmp_path / "val")

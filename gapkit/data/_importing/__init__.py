@@ -1,0 +1,1 @@
+"""How files become a split: plan, tasks, parts made in workers, staging, assembly."""
