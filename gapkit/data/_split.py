@@ -86,6 +86,8 @@ def missing_split(folder: Path) -> str:
     there = [folder.name for folder in split_folders(data)]
     if there:
         return f"{folder}: no such split. {data} has {', '.join(there)}."
+    if folder.is_dir():
+        return f"{folder}: is a folder, and no split: it has no {SPLIT_FILE}."
     return (
         f"{folder}: no such split, and {data} has none. "
         f"Make one: gapkit data import FILES... -o {folder}"
