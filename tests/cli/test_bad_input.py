@@ -295,7 +295,7 @@ def test_a_split_of_another_data_set_is_refused(cli, corpus, mean_run, folder):
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("split.json", None, ["no such split"]),
+        ("split.json", None, ["no split", "no split.json"]),
         ("split.json", b"{", ["split.json", "Import the split again"]),
         ("split.json", b"[]", ["split.json", "Import the split again"]),
         ("labels.parquet", None, ["labels.parquet", "no such file"]),

@@ -195,6 +195,7 @@ for kind in (GapMetric, Alone):
     else:
         raise AssertionError("no error")
 dist.barrier()
+dist.destroy_process_group()
 print("fine")
 """
 
