@@ -10,8 +10,14 @@ from gapkit.errors import UsageError
 _AT_LEAST = {
     "epochs": 1, "batch_size": 1, "decay_examples": 1, "validation_batch_size": 1, "accumulate": 1,
     "patience": 1, "max_steps": 1, "seed": 0, "mixup": 0, "feature_noise": 0, "save_seconds": 0,
+    "max_minutes": 0, "warmup_steps": 0, "keep_every": 1,
 }  # fmt: skip
 _SHARES = ("ignore_negatives", "label_smoothing", "ema_decay", "bootstrapping", "half_videos")
+_WORDS = {
+    "loss": ("cross_entropy", "focal", "asymmetric"),
+    "schedule": ("steps", "cosine"),
+    "precision": ("float32", "bfloat16"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +30,18 @@ class TrainingConfig:
     """Videos a step, 1 or more"""
     learning_rate: float = 0.001
     """Of Adam, above 0"""
+    schedule: Literal["steps", "cosine"] = "steps"
+    """Of the learning rate: the paper's steps, or half a cosine from it to 0 at the last step"""
+    warmup_steps: int = 0
+    """The learning rate rises from 0 over so many steps, 0 or more"""
     decay_rate: float = 0.95
     """The learning rate is multiplied by it every `decay_examples`, in (0, 1]"""
     decay_examples: int = 4_000_000
     """Videos, 1 or more"""
     clip_norm: float = 1.0
     """The gradient's norm at most, above 0"""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of a training step; weights, moments and validation are float32 in both"""
     accumulate: int = 1
     """Parts that a step's videos are cut into, one in memory at a time, 1 or more"""
     loss: Literal["cross_entropy", "focal", "asymmetric"] = "cross_entropy"
@@ -54,6 +66,10 @@ class TrainingConfig:
     """Stop after so many epochs without a better GAP on the holdout; none never does"""
     max_steps: int | None = None
     """Stop after so many steps; none is as many as the epochs have"""
+    max_minutes: float | None = None
+    """Stop after so many minutes of training and validation, above 0; none never does"""
+    keep_every: int | None = None
+    """Keep the weights of every so-manieth epoch as checkpoint-EPOCH; none keeps last and best"""
     seed: int = 0
     """Of the weights, the order of videos and the starts of crops, 0 or more"""
     validation_batch_size: int = 128
@@ -75,5 +91,7 @@ class TrainingConfig:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}. It must be in [0, 1).")
-        if self.loss not in ("cross_entropy", "focal", "asymmetric"):
-            raise UsageError(f"loss is {self.loss!r}. Use cross_entropy, focal or asymmetric.")
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                choices = f"{', '.join(words[:-1])} or {words[-1]}"
+                raise UsageError(f"{name} is {getattr(self, name)!r}. Use {choices}.")

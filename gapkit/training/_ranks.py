@@ -66,6 +66,15 @@ class Ranks:
             at += parameter.numel()
         return float(total)
 
+    def any(self, flag: bool) -> bool:
+        """Whether a flag is set on some rank."""
+        if self.num_ranks == 1:
+            return flag
+        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        message = torch.tensor(float(flag), device=device)
+        dist.all_reduce(message, dist.ReduceOp.MAX)
+        return bool(message)
+
     def agree(self, module: nn.Module) -> None:
         """Give all ranks the first one's statistics, as those of batch normalisation."""
         if self.num_ranks > 1:

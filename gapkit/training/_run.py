@@ -217,13 +217,19 @@ class RunWriter:
             self._folder = self._path
 
     def checkpoint(self, trainer: Trainer, ended: Epoch | Pretraining) -> None:
-        """Keep the weights as the last, and as the best if they are; log the epoch; save."""
+        """Keep the weights as all that they are, as last and best; log the epoch; save."""
         if not self._writes:
             return
         scored = trainer.scored.state_dict()
         weights = {name: tensor.cpu().contiguous() for name, tensor in scored.items()}
-        is_best = getattr(ended, "is_best", False)
-        for name in CHECKPOINTS if is_best else CHECKPOINTS[:1]:
+        names = ["last"]
+        if isinstance(ended, Epoch):
+            every = trainer.training.keep_every
+            names += ["best"] * ended.is_best
+            names += [f"checkpoint-{ended.epoch}"] * (
+                every is not None and ended.epoch % every == 0
+            )
+        for name in names:
             with replacing_file(self._folder / f"{name}.safetensors") as temporary:
                 temporary.write_bytes(save(weights))  # save_file leaves a file of mode 0600
         with (self._folder / METRICS_FILE).open("a") as file:

@@ -20,7 +20,7 @@ from gapkit.training._ranks import join_ranks
 from gapkit.training._run import RunWriter, build_module, read_begun, start_from, to_json
 from gapkit.training._trainer import Trainer
 
-_MAY_CHANGE = ("epochs", "max_steps", "patience", "save_seconds")
+_MAY_CHANGE = ("epochs", "max_steps", "max_minutes", "patience", "keep_every", "save_seconds")
 
 
 def train(
@@ -57,8 +57,8 @@ def train(
         Replace a run that is there.
     resume : bool
         Go on in `output` to the bit as if it had not been interrupted, with the settings that it
-        was begun with; `epochs`, `max_steps` and `patience` may be others. Without a checkpoint
-        there, begin; with a finished run, return what it brought.
+        was begun with; how long it trains may be another. Without a checkpoint there, begin; with
+        a finished run, return what it brought.
     init : path, optional
         Run whose last weights it starts from, where names and shapes fit: a head for other labels
         starts anew. Not when it is resumed.

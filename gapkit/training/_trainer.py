@@ -14,16 +14,19 @@ from torch import Tensor
 
 from gapkit.data import FrameStore, Loader
 from gapkit.errors import PredictorError
-from gapkit.metrics import score
+from gapkit.metrics import gap, score
 from gapkit.predicting import predict_split
 from gapkit.predictions import Predictions
 from gapkit.training._augmentation import augment
 from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._losses import make_loss
-from gapkit.training._module import TorchPredictor
+from gapkit.training._module import TorchPredictor, send
 from gapkit.training._ranks import Ranks
+from gapkit.training._schedule import learning_rate
 from gapkit.training._state import read_state, write_state
+
+_SECONDS_BETWEEN = 0.5  # two minibatch GAPs: one takes a millisecond or two
 
 Tell = Callable[[int, int, str], object]
 
@@ -59,11 +62,14 @@ class Trainer:
             max_frames=getattr(module.config, "max_frames", None),
             starts=getattr(module.config, "starts", None) or "paper",
         )
+        self._is_mixed = training.precision == "bfloat16"
+        self._minibatch: tuple[Tensor, Tensor] | None = None  # confidences and truth of a step
+        self._shown = -math.inf, ""  # when a minibatch GAP was shown, and how
         self._averaged = copy.deepcopy(module) if training.ema_decay else None
         self._num_pretraining = int(getattr(module.config, "pretrain_epochs", 0) or 0)
         self._where: dict[str, Any] = {
             "epoch": 1, "batch": 0, "step": 0, "total_loss": 0.0, "best": -1.0, "num_worse": 0,
-            "is_finished": False, "seconds": 0.0, "wait_seconds": 0.0,
+            "is_finished": False, "seconds": 0.0, "wait_seconds": 0.0, "all_seconds": 0.0,
         }  # fmt: skip
 
     @property
@@ -93,9 +99,9 @@ class Trainer:
         if self._averaged is not None:
             self._averaged.load_state_dict(averaged)
         more = {name: about.pop(name) for name in about.keys() - self._where.keys()}
-        self._where = about
+        self._where |= about
         if self._where["epoch"] <= self._num_epochs and not self._is_out_of_patience:
-            self._where["is_finished"] = self._is_out_of_steps  # an end that was moved is no end
+            self._where["is_finished"] = self._is_out_of_budget()  # an end that was moved is no end
         return more
 
     def run(self, save: Callable[[], object]) -> Iterator[Epoch | Pretraining]:
@@ -109,12 +115,12 @@ class Trainer:
                 ended = Pretraining(epoch=number, loss=loss)
             else:
                 ended = self._validate(loss)
-            if where["batch"] >= len(self._loader):  # else max_steps ended it
+            if where["batch"] >= len(self._loader):  # else the budget ended it
                 begin = {"batch": 0, "total_loss": 0.0, "seconds": 0.0, "wait_seconds": 0.0}
                 where.update(begin, epoch=number + 1)
             where["is_finished"] = (
                 where["epoch"] > self._num_epochs
-                or self._is_out_of_steps
+                or self._is_out_of_budget()
                 or self._is_out_of_patience
             )
             yield ended
@@ -124,9 +130,19 @@ class Trainer:
         return self._num_pretraining + self.training.epochs
 
     @property
-    def _is_out_of_steps(self) -> bool:
+    def _num_steps_in_all(self) -> int:
         limit = self.training.max_steps
-        return limit is not None and bool(self._where["step"] >= limit)
+        num_steps = self._num_epochs * len(self._loader)
+        return num_steps if limit is None else min(limit, num_steps)
+
+    def _is_out_of_budget(self) -> bool:
+        """Whether steps or minutes have come to an end; every rank asks, and all hear the same."""
+        max_steps, max_minutes = self.training.max_steps, self.training.max_minutes
+        if max_steps is not None and self._where["step"] >= max_steps:
+            return True
+        if max_minutes is None:
+            return False
+        return self._ranks.any(self._where["all_seconds"] >= 60 * max_minutes)
 
     @property
     def _is_out_of_patience(self) -> bool:
@@ -148,11 +164,15 @@ class Trainer:
                 given = time.perf_counter()
                 torch.manual_seed(seed + where["step"])
                 examples = (where["epoch"] - 1) * num_videos + done
-                decay = self.training.decay_rate ** (examples // self.training.decay_examples)
                 for group in self._optimizer.param_groups:
-                    group["lr"] = self.training.learning_rate * decay
+                    group["lr"] = learning_rate(
+                        self.training,
+                        step=where["step"],
+                        num_steps=self._num_steps_in_all,
+                        num_examples=examples,
+                    )
                 features, num_frames = self.module.tensors(batch)
-                truth_BC = torch.from_numpy(true_BC).to(num_frames.device, torch.float32)
+                truth_BC = send(true_BC, num_frames.device).float()
                 num_in_step = min(self.training.batch_size, num_videos - done)
                 share = len(batch) / num_in_step
                 loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
@@ -168,13 +188,15 @@ class Trainer:
                 now = time.perf_counter()
                 where["wait_seconds"] += given - asked
                 where["seconds"] += now - asked
+                where["all_seconds"] += now - asked
                 if self._tell is not None:
                     waited = 100 * where["wait_seconds"] / where["seconds"]
-                    self._tell(done, num_videos, f"{what}, loss {loss:.3f}, waits {waited:.0f} %")
+                    figures = f"loss {loss:.3f}{self._shown_gap(now)}, waits {waited:.0f} %"
+                    self._tell(done, num_videos, f"{what}, {figures}")
                 if now - saved >= self.training.save_seconds and done < num_videos:
                     save()
                     saved = now
-                if self._is_out_of_steps:
+                if self._is_out_of_budget():
                     break
                 asked = time.perf_counter()
         return float(where["total_loss"] / done)
@@ -199,11 +221,15 @@ class Trainer:
         for begin in range(0, len(true_BC), size):
             part = slice(begin, begin + size)
             inputs = {name: x[part] for name, x in features.items()}, num_frames[part]
-            if is_pretraining:
-                loss = self.module.pretraining_loss(*inputs)
-            else:
-                loss, _ = self.module.compute_loss(*inputs, true_BC[part], self._loss)
-                loss = loss + self.module.penalty()
+            with torch.autocast(num_frames.device.type, torch.bfloat16, enabled=self._is_mixed):
+                if is_pretraining:
+                    loss = self.module.pretraining_loss(*inputs)
+                else:
+                    loss, confidence_BC = self.module.compute_loss(
+                        *inputs, true_BC[part], self._loss
+                    )
+                    loss = loss + self.module.penalty()
+                    self._minibatch = confidence_BC.detach(), true_BC[part]
             share = share_of_step * len(true_BC[part]) / len(true_BC)
             (loss * share).backward()  # type: ignore[no-untyped-call]
             total += loss.item() * share
@@ -215,6 +241,14 @@ class Trainer:
         if self._averaged is not None:
             self._average()
         return total
+
+    def _shown_gap(self, now: float) -> str:
+        """The minibatch GAP for the live line, computed now and then."""
+        if self._minibatch is not None and now - self._shown[0] >= _SECONDS_BETWEEN:
+            confidence_BC, true_BC = self._minibatch
+            value = gap(confidence_BC.float(), true_BC >= 0.5)
+            self._shown = now, f", minibatch GAP {value:.3f}"
+        return self._shown[1]
 
     def _average(self) -> None:
         """Move the mean of weights towards them, at first faster; counters are taken over."""
@@ -230,7 +264,7 @@ class Trainer:
 
     def _validate(self, loss: float) -> Epoch:
         """Score the holdout."""
-        where, tell = self._where, self._tell
+        where, tell, began = self._where, self._tell, time.perf_counter()
         self._ranks.agree(self.scored)
         predictions = predict_split(
             self.scored,
@@ -247,6 +281,7 @@ class Trainer:
         num_videos = len(self._loader.store)
         in_epoch = min(where["batch"] * self.training.batch_size, num_videos)
         self.val_predictions = predictions
+        where["all_seconds"] += time.perf_counter() - began
         return Epoch(
             epoch=num_epochs,
             num_examples=(num_epochs - 1) * num_videos + in_epoch,

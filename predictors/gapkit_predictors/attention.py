@@ -1,6 +1,7 @@
 """`attention`: pooling by attention over two levels of a network of frames.
 
-Shape letters: B videos, T frames, N frames of all videos, D values a frame, H units.
+Shape letters: B videos, T frames, N frames of all videos, D values a frame, H units,
+A heads, U units a head.
 """
 
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ from gapkit.training import TorchPredictor
 
 
 class MultiLevelAttention(TorchPredictor):
-    """Frames through a few layers; each unit of the last ones averaged with weights of its own.
+    """Frames through a few layers; the last ones averaged over frames, each head its units.
 
-    Yu, Barsim, Kong et al. 2018 and Kong et al. 2019, feature-level. Padding never enters: layers
-    and batch normalisation are given the frames that there are.
+    Yu, Barsim, Kong et al. 2018 and Kong et al. 2019, feature-level, where each unit is a head of
+    its own; a few heads that share their units learn more from little data. Padding never enters:
+    layers and batch normalisation are given the frames that there are.
     """
 
     paper_gap: float | None = None
@@ -31,11 +33,15 @@ class MultiLevelAttention(TorchPredictor):
 
         hidden_size: int = 1024
         """Units a layer, 1 or more"""
-        num_layers: int = 3
+        num_layers: int = 2
         """Layers over each frame, 1 or more"""
         num_levels: int = 2
         """Of the layers so many last ones are pooled, 1 to num_layers"""
-        dropout: float = 0.5
+        num_heads: int = 8
+        """Weights a frame, each for hidden_size / num_heads units"""
+        normalize: bool = True
+        """Whether each frame is divided by its L2 norm"""
+        dropout: float = 0.25
         """Share of the units left out in training, in [0, 1)"""
         head: Literal["moe", "lr"] = "lr"
         """moe is a mixture of experts, lr logistic regression"""
@@ -46,11 +52,16 @@ class MultiLevelAttention(TorchPredictor):
             super().__post_init__()
             if self.num_levels > self.num_layers:
                 raise UsageError(f"num_levels is {self.num_levels}. It must be 1 to num_layers.")
+            if self.hidden_size % self.num_heads:
+                raise UsageError(
+                    f"num_heads is {self.num_heads}. It must divide {self.hidden_size} units."
+                )
             if not 0 <= self.dropout < 1:
                 raise UsageError(f"dropout is {self.dropout}. It must be in [0, 1).")
 
     def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
         super().__init__(num_classes, feature_sizes, config)
+        self.normalize = config.normalize
         self.names = choose_features(config.features, feature_sizes)
         input_size = sum(feature_sizes[name] for name in self.names)
         hidden, num_levels = config.hidden_size, config.num_levels
@@ -60,7 +71,7 @@ class MultiLevelAttention(TorchPredictor):
             linear = nn.Linear(hidden if layer else input_size, hidden)
             parts = (linear, _BatchNorm(hidden), nn.ReLU(), nn.Dropout(config.dropout))
             self.layers.append(nn.Sequential(*parts))
-        self.attend = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(num_levels))
+        self.attend = nn.ModuleList(nn.Linear(hidden, config.num_heads) for _ in range(num_levels))
         self.top = nn.Sequential(
             nn.Linear(num_levels * hidden, hidden),
             _BatchNorm(hidden),
@@ -71,7 +82,7 @@ class MultiLevelAttention(TorchPredictor):
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""
-        x_BTD = read_frames(features, self.names)
+        x_BTD = read_frames(features, self.names, normalize=self.normalize)
         time_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         is_frame_BT = time_T < num_frames[:, None]
         h_NH, levels = self.scale(x_BTD[is_frame_BT]), []
@@ -79,8 +90,8 @@ class MultiLevelAttention(TorchPredictor):
         for number, layer in enumerate(self.layers):
             h_NH = layer(h_NH)
             if number >= first_pooled:
-                score_NH = self.attend[number - first_pooled](h_NH)
-                levels.append(_pool(h_NH, score_NH, is_frame_BT))
+                score_NA = self.attend[number - first_pooled](h_NH)
+                levels.append(_pool(h_NH, score_NA, is_frame_BT))
         confidences: Tensor = self.head(self.top(torch.cat(levels, dim=-1)))
         return confidences
 
@@ -97,10 +108,11 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(x_NH)
 
 
-def _pool(h_NH: Tensor, score_NH: Tensor, is_frame_BT: Tensor) -> Tensor:
-    """Each unit's mean over a video's frames, weighed by the softmax of its scores, (B, H)."""
-    shape = (*is_frame_BT.shape, h_NH.shape[-1])
-    h_BTH = h_NH.new_zeros(shape).masked_scatter(is_frame_BT[..., None], h_NH)
-    score_BTH = h_NH.new_full(shape, -torch.inf)
-    score_BTH = score_BTH.masked_scatter(is_frame_BT[..., None], score_NH.to(h_NH.dtype))
-    return (score_BTH.softmax(dim=1) * h_BTH).sum(dim=1)
+def _pool(h_NH: Tensor, score_NA: Tensor, is_frame_BT: Tensor) -> Tensor:
+    """Each head's units averaged over a video's frames by the softmax of its scores, (B, H)."""
+    num_heads, shape = score_NA.shape[-1], is_frame_BT.shape
+    h_BTH = h_NH.new_zeros(*shape, h_NH.shape[-1]).masked_scatter(is_frame_BT[..., None], h_NH)
+    score_BTA = h_NH.new_full((*shape, num_heads), -torch.inf)
+    score_BTA = score_BTA.masked_scatter(is_frame_BT[..., None], score_NA.to(h_NH.dtype))
+    parted_BTAU = h_BTH.view(*shape, num_heads, -1)
+    return (score_BTA.softmax(dim=1)[..., None] * parted_BTAU).sum(dim=1).flatten(1)

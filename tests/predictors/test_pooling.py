@@ -104,7 +104,7 @@ def test_the_bag_keeps_the_strongest_of_each_cluster(videos):
 
 
 def test_attention_averages_each_unit_by_its_own_softmax(videos):
-    module = build("attention", hidden_size=7, num_layers=3, num_levels=2)
+    module = build("attention", hidden_size=7, num_layers=3, num_levels=2, num_heads=7)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm1d):
             torch.nn.init.normal_(part.running_mean)
