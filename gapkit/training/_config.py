@@ -10,6 +10,7 @@ from gapkit.errors import UsageError
 _AT_LEAST = {
     "epochs": 1, "batch_size": 1, "decay_examples": 1, "validation_batch_size": 1, "accumulate": 1,
     "patience": 1, "max_steps": 1, "seed": 0, "mixup": 0, "feature_noise": 0, "save_seconds": 0,
+    "run_length": 1,
 }  # fmt: skip
 _SHARES = ("ignore_negatives", "label_smoothing", "ema_decay", "bootstrapping", "half_videos")
 
@@ -56,6 +57,8 @@ class TrainingConfig:
     """Stop after so many steps; none is as many as the epochs have"""
     seed: int = 0
     """Of the weights, the order of videos and the starts of crops, 0 or more"""
+    run_length: int | None = None
+    """Videos read from disk as one run, see `gapkit.data.Loader`; none reads each for itself"""
     validation_batch_size: int = 128
     """Videos a batch on the holdout; at the same size a prediction repeats to the bit"""
     save_seconds: float = 300.0

@@ -249,6 +249,18 @@ def test_what_lies_on_disk_alone_is_read(store, monkeypatch):
             np.testing.assert_array_equal(again.features[name], expected.features[name])
 
 
+def test_reading_ahead_changes_nothing_and_refuses_what_crops_does(store):
+    index_B = np.random.default_rng(0).permutation(len(store))
+    store.read_ahead(index_B, 3, max_frames=2)
+    store.read_ahead([])
+    store.read_ahead(index_B, np.arange(len(store)))
+    assert store.crops(index_B, 3).ids.tolist() == store.ids[index_B].tolist()
+    with pytest.raises(UsageError, match="no video 10: there are 10"):
+        store.read_ahead([10])
+    with pytest.raises(UsageError, match="start is -1"):
+        store.read_ahead([0], -1)
+
+
 @pytest.mark.parametrize("change", [-1, 1])
 def test_frames_that_labels_do_not_tell_of_are_refused(tmp_path, videos, change):
     file = records.write_frames(tmp_path / "a.tfrecord", videos)
