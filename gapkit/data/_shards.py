@@ -15,6 +15,7 @@ import numpy as np
 
 from gapkit.data._phases import cut_crop
 from gapkit.data._shard_map import ShardMap, Spot
+from gapkit.data._spare import Spare
 from gapkit.data._split import LABELS_FILE, SplitMeta
 from gapkit.errors import DataError
 
@@ -27,6 +28,7 @@ try:
     _TELLS_DISK_READS = hasattr(resource, "RUSAGE_THREAD") and hasattr(mmap, "MADV_WILLNEED")
 except ImportError:  # Windows
     _TELLS_DISK_READS = False
+_NUM_SPARE = 8  # batches whose memory is used again
 _NUM_ADVISED = 64  # batches after one that had to wait for the disk
 
 
@@ -51,6 +53,7 @@ class Shards:
         self._maps: list[ShardMap | None] = [None] * len(self._names)
         self._opening = Lock()
         self._num_to_advise = 0
+        self._spare = Spare(_NUM_SPARE * len(self._sizes))
         there = {path.name for path in folder.iterdir()}
         absent = next((name for name in self._names if name not in there), None)
         if absent is not None:
@@ -70,7 +73,7 @@ class Shards:
         features: dict[str, NDArray[Any]] = {}
         faults = _count_disk_reads()
         for name, size in self._sizes.items():
-            out_BTD = np.empty((len(row_B), longest, size), self._dtype)
+            out_BTD = self._spare.empty((len(row_B), longest, size), self._dtype)
             frame_bytes = size * out_BTD.itemsize
             source_B = self._addresses(name, spots, row_B, num_frames_B * frame_bytes)
             source_B += position_B * frame_bytes

@@ -288,3 +288,23 @@ def test_what_a_rank_cuts_was_read_ahead_once(store, num_ranks, monkeypatch):
     monkeypatch.setattr(store, "crops", real)
     flatten(Loader(store, stride=2, **runs), 0)
     assert read == []
+
+
+def test_batches_that_are_kept_stay_as_they_were(tmp_path):
+    """Memory is used again, never under the eyes of one who holds a batch."""
+    rng = np.random.default_rng(0)
+    videos = {
+        f"v{n}": ([0], {"rgb": rng.integers(0, 256, (60, 1024), np.uint8)}) for n in range(200)
+    }
+    file = records.write_frames(tmp_path / "a.tfrecord", videos)
+    import_tfrecords([file], tmp_path / "train", num_classes=1, stride=5)
+    loader = Loader(FrameStore(tmp_path / "train"), batch_size=40, starts="zero", num_threads=2)
+    kept = []
+    for number in range(6):
+        for batch, _ in loader.epoch(number):
+            if number % 2:
+                kept.append((batch.ids, batch.features["rgb"][1::2]))
+    assert kept[0][1].base.nbytes >= 1 << 18
+    for ids, crops_BTD in kept:
+        for id_, crop_TD in zip(ids[1::2], crops_BTD, strict=True):
+            np.testing.assert_array_equal(crop_TD, videos[id_][1]["rgb"][::5])
