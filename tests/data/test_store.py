@@ -145,6 +145,7 @@ def test_video_level_features_are_read_back(tmp_path):
     for name, array in batch.features.items():
         assert array.dtype == np.float32
         assert np.array_equal(array, [np.float32(means[v][1][name]) for v in ("v4", "v1")])
+    store.read_ahead([4, 1])
     assert store.crops([]).features["mean_rgb"].shape == (0, 3)
 
 
