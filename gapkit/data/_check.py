@@ -84,6 +84,7 @@ def check_split(
         store = FrameStore(path)
         num_videos = len(store)
         _ = store.labels
+        store.open_shards()
     except DataError as error:
         if not problems:  # else it is the same, in other words
             problems.append(_finding("unreadable", str(error)))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gapkit.data._order import draw_runs
 from gapkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +77,16 @@ class Loader:
         Of each num_ranks * batch_size shuffled videos rank r takes every num_ranks-th from the
         r-th: together the ranks see each video once an epoch, in as many batches each; the last
         may be empty on some. One rank with a batch of all sees the same videos batch by batch.
+    run_length : int, optional
+        Videos that lie together and are read as one run: for a store larger than memory on a disk
+        that seeks. The runs are shuffled, then the videos of each window of num_runs of them;
+        while one window is cut the crops of the next are read, run by run, into the page cache.
+        Each video still comes once an epoch, but a batch holds videos of num_runs places of the
+        store alone. Where the store was shuffled when it was made nothing is lost; of what is
+        alike throughout a run, a batch tells no more than num_runs videos. None shuffles all
+        videos, and reads each crop for itself, as a stride that is not the store's does.
+    num_runs : int
+        Runs in a window; of no effect without run_length.
     num_threads : int
         Threads that cut crops; 0 cuts each batch when it is asked for.
     num_ahead : int
@@ -107,6 +118,8 @@ class Loader:
         starts: str | Starts = "paper",
         rank: int = 0,
         num_ranks: int = 1,
+        run_length: int | None = None,
+        num_runs: int = 64,
         num_threads: int = 1,
         num_ahead: int = 4,
     ) -> None:
@@ -115,6 +128,8 @@ class Loader:
             ("stride", stride, 1),
             ("max_frames", max_frames, 1),
             ("num_ranks", num_ranks, 1),
+            ("run_length", run_length, 1),
+            ("num_runs", num_runs, 1),
             ("num_threads", num_threads, 0),
             ("num_ahead", num_ahead, 1),
         ):
@@ -131,6 +146,7 @@ class Loader:
         self.max_frames = max_frames
         self._starts = starts if callable(starts) else STARTS[starts]
         self._rank, self._num_ranks = rank, num_ranks
+        self._run_length, self._num_runs = run_length, num_runs
         self._num_threads, self._num_ahead = num_threads, num_ahead
         self._next = (0, 0)
 
@@ -139,7 +155,7 @@ class Loader:
         return -(-len(self.store) // (self.batch_size * self._num_ranks))
 
     @property
-    def position(self) -> dict[str, int]:
+    def position(self) -> dict[str, int | None]:
         """The batch that comes next, for `resume`: JSON."""
         epoch, batch = self._next
         return {
@@ -148,6 +164,8 @@ class Loader:
             "seed": self.seed,
             "global_batch_size": self.batch_size * self._num_ranks,
             "num_videos": len(self.store),
+            "run_length": self._run_length,
+            "num_runs": None if self._run_length is None else self._num_runs,
         }
 
     def epoch(self, number: int, *, first_batch: int = 0) -> Iterator[Example]:
@@ -161,7 +179,7 @@ class Loader:
             How many to leave out: those that follow are as if they had not been.
         """
         rng = np.random.default_rng([self.seed, number])
-        order_N = rng.permutation(len(self.store))
+        order_N, read_N = self._draw_order(rng)
         start_N = self._draw_starts(rng, order_N)
         size = self.batch_size * self._num_ranks
         rows = [
@@ -169,26 +187,35 @@ class Loader:
             for begin in range(first_batch * size, len(order_N), size)
         ]
 
+        def read(begin: int, end: int) -> None:
+            place = read_N[max(begin, 0) : end]
+            if len(place):
+                self.store.read_ahead(order_N[place], start_N[place], max_frames=self.max_frames)
+
         def cut(rows: slice) -> Example:
+            begin = rows.start // self._num_ranks + self._num_ahead_on_disk
+            read(begin, begin + self.batch_size)
             index_B = order_N[rows]
             crop = self.store.crops(
                 index_B, start_N[rows], stride=self.stride, max_frames=self.max_frames
             )
             return crop, self.store.truth(index_B)
 
+        done = first_batch * self.batch_size  # what is left of its window lies anywhere in it
+        read(done - self._num_ahead_on_disk, done + self._num_ahead_on_disk)
         self._next = (number, first_batch)
         with closing(self._ahead(cut, rows)) as examples:
             for done, example in enumerate(examples, first_batch + 1):
                 self._next = (number, done) if done < len(self) else (number + 1, 0)
                 yield example
 
-    def resume(self, position: Mapping[str, int]) -> Iterator[Example]:
+    def resume(self, position: Mapping[str, Any]) -> Iterator[Example]:
         """Yield the batches that are left of the epoch of a `position`.
 
         Raises
         ------
         UsageError
-            The position is of another seed, batch size or number of videos.
+            The position is of another seed, batch size, number of videos or length of runs.
         """
         for name, value in self.position.items():
             if name not in ("epoch", "batch") and position.get(name) != value:
@@ -197,6 +224,20 @@ class Loader:
                     f"{name}={value}. Make the loader as it was."
                 )
         return self.epoch(position["epoch"], first_batch=position["batch"])
+
+    @property
+    def _num_ahead_on_disk(self) -> int:
+        """Videos of a window, of this rank; about as many are read before they are cut."""
+        return -(-self._num_runs * (self._run_length or 0) // self._num_ranks)
+
+    def _draw_order(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each video once, (N,); the places of this rank in it, as they are read ahead."""
+        if self._run_length is None:
+            return rng.permutation(len(self.store)), np.empty(0, np.int64)
+        window = self._run_length * self._num_runs
+        order_N, read_N = draw_runs(rng, len(self.store), self._run_length, window)
+        is_ahead = self.stride == self.store.stride
+        return order_N, read_N[read_N % self._num_ranks == self._rank] if is_ahead else read_N[:0]
 
     def _draw_starts(
         self, rng: np.random.Generator, order_N: NDArray[np.int64]

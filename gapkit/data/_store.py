@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,22 @@ if TYPE_CHECKING:
     from gapkit.predictions import Labels
 
 
+class _Place(NamedTuple):
+    """Where crops lie, (B,) each."""
+
+    video: NDArray[np.int64]
+    row: NDArray[np.int64]
+    num_frames: NDArray[np.int64]
+    start: NDArray[np.int64]
+    position: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
 class FrameStore:
     """A split: its videos' ids, labels and features, memory-mapped.
+
+    Opening it reads how many frames each video has and no more: ids, labels and shards are read
+    when they are first asked for, whatever their number, and no file is kept open.
 
     Parameters
     ----------
@@ -47,7 +61,8 @@ class FrameStore:
     Raises
     ------
     DataError
-        There is no such split, or one of its files is missing or damaged.
+        There is no such split, or one of its files is missing or damaged; of a shard the damage
+        shows when one of its videos is first asked for, or in `open_shards`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -140,27 +155,45 @@ class FrameStore:
         UsageError
             An index is out of range, or a start, a stride or max_frames is too small.
         """
-        index_B = np.atleast_1d(np.asarray(indices, np.int64))
-        start_B = np.asarray(starts, np.int64)
-        if index_B.ndim != 1 or start_B.shape not in ((), index_B.shape):
-            raise UsageError(
-                f"indices of shape {index_B.shape} and starts of shape {start_B.shape} do not "
-                f"fit. Give one index and one start a crop."
-            )
-        start_B = np.broadcast_to(start_B, index_B.shape)
         stride = self.stride if stride is None else stride
-        self._check(index_B, start_B, stride, max_frames)
-        row_B = index_B if self._row_N is None else self._row_N[index_B]
-        num_frames_B = self.num_frames[index_B]
-        length_B = crop_length(num_frames_B, start_B, stride, max_frames)
+        at = self._place(indices, starts, stride, max_frames)
         if self.level == "video" or stride == self.stride:
-            first_B = np.minimum(start_B, num_frames_B - 1)
-            position_B: NDArray[np.int64] = position_of(first_B, num_frames_B, self.stride)
-            features = self._shards.copy(row_B, num_frames_B, position_B, length_B)
+            features = self._shards.copy(at.row, at.num_frames, at.position, at.length)
         else:
-            features = self._shards.gather(row_B, num_frames_B, start_B, stride, length_B)
-        ids_B = self.labels.id_column.take(pa.array(index_B)).to_numpy(zero_copy_only=False)
-        return Batch(ids=ids_B, features=features, num_frames=length_B)
+            features = self._shards.gather(at.row, at.num_frames, at.start, stride, at.length)
+        ids_B = self.labels.id_column.take(pa.array(at.video)).to_numpy(zero_copy_only=False)
+        return Batch(ids=ids_B, features=features, num_frames=at.length)
+
+    def open_shards(self) -> None:
+        """Open all shards now, rather than each when it is first asked for.
+
+        Raises
+        ------
+        DataError
+            A shard is missing or damaged.
+        """
+        self._shards.map_all()
+
+    def read_ahead(
+        self, indices: ArrayLike, starts: ArrayLike = 0, *, max_frames: int | None = None
+    ) -> None:
+        """Have the disk read crops of the store's own stride, in the background.
+
+        Asked in the order in which they lie there, so that a disk that seeks reads in long runs;
+        then `crops` of the same finds them in memory.
+
+        Parameters
+        ----------
+        indices, starts, max_frames
+            As of `crops`.
+
+        Raises
+        ------
+        UsageError
+            As of `crops`.
+        """
+        place = self._place(indices, starts, self.stride, max_frames)
+        self._shards.read_ahead(place.row, place.num_frames, place.position, place.length)
 
     def truth(self, indices: ArrayLike) -> NDArray[np.bool_]:
         """Return the true labels of videos, dense: (B, num_classes) bool."""
@@ -172,6 +205,30 @@ class FrameStore:
         true_BC = np.zeros((len(index_B), self.num_classes), np.bool_)
         true_BC[np.repeat(np.arange(len(index_B)), count_B), self.labels.values[place_P]] = True
         return true_BC
+
+    def _place(
+        self, indices: ArrayLike, starts: ArrayLike, stride: int, max_frames: int | None
+    ) -> _Place:
+        """Where crops lie."""
+        index_B = np.atleast_1d(np.asarray(indices, np.int64))
+        start_B = np.asarray(starts, np.int64)
+        if index_B.ndim != 1 or start_B.shape not in ((), index_B.shape):
+            raise UsageError(
+                f"indices of shape {index_B.shape} and starts of shape {start_B.shape} do not "
+                f"fit. Give one index and one start a crop."
+            )
+        start_B = np.broadcast_to(start_B, index_B.shape)
+        self._check(index_B, start_B, stride, max_frames)
+        num_frames_B = self.num_frames[index_B]
+        first_B = np.minimum(start_B, num_frames_B - 1)
+        return _Place(
+            video=index_B,
+            row=index_B if self._row_N is None else self._row_N[index_B],
+            num_frames=num_frames_B,
+            start=start_B,
+            position=position_of(first_B, num_frames_B, self.stride),
+            length=crop_length(num_frames_B, start_B, stride, max_frames),
+        )
 
     def _check(
         self,

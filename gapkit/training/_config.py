@@ -10,7 +10,7 @@ from gapkit.errors import UsageError
 _AT_LEAST = {
     "epochs": 1, "batch_size": 1, "decay_examples": 1, "validation_batch_size": 1, "accumulate": 1,
     "patience": 1, "max_steps": 1, "seed": 0, "mixup": 0, "feature_noise": 0, "save_seconds": 0,
-    "max_minutes": 0, "warmup_steps": 0, "keep_every": 1,
+    "max_minutes": 0, "warmup_steps": 0, "keep_every": 1, "run_length": 1,
 }  # fmt: skip
 _SHARES = ("ignore_negatives", "label_smoothing", "ema_decay", "bootstrapping", "half_videos")
 _WORDS = {
@@ -72,6 +72,8 @@ class TrainingConfig:
     """Keep the weights of every so-manieth epoch as checkpoint-EPOCH; none keeps last and best"""
     seed: int = 0
     """Of the weights, the order of videos and the starts of crops, 0 or more"""
+    run_length: int | None = None
+    """Videos read from disk as one run, see `gapkit.data.Loader`; none reads each for itself"""
     validation_batch_size: int = 128
     """Videos a batch on the holdout; at the same size a prediction repeats to the bit"""
     save_seconds: float = 300.0

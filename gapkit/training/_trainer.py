@@ -58,6 +58,7 @@ class Trainer:
             rank=self._ranks.rank,
             num_ranks=self._ranks.num_ranks,
             seed=training.seed,
+            run_length=training.run_length,
             stride=getattr(module.config, "stride", None),
             max_frames=getattr(module.config, "max_frames", None),
             starts=getattr(module.config, "starts", None) or "paper",

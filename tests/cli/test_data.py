@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -146,3 +147,40 @@ def test_parts_of_a_corpus_make_the_whole(cli, snapshot, tmp_path):
     assert made == snapshot(tmp_path / "whole")
     for part in ("3/2", "half", "1/0", "1/x"):
         cli("data", "synth", "-o", "q", *SIZES, "--part", part, cwd=tmp_path).fails(part, rc=2)
+
+
+def test_a_split_grows_by_append(cli, corpus, tmp_path, snapshot):
+    first, *rest = sorted(corpus.glob("train-*")) + sorted(corpus.glob("val-*"))
+    cli("data", "import", first, "-o", tmp_path / "all").succeeds()
+    num_first = pq.read_metadata(tmp_path / "all" / "labels.parquet").num_rows
+    grown = cli("data", "import", first, *rest, "-o", tmp_path / "all", "--append").succeeds()
+    assert f"  {300 - num_first} videos added to {num_first}\n" in grown.stdout
+    assert "1 file left out: in the split already." in grown.stderr
+    before = snapshot(tmp_path)
+    again = cli("data", "import", first, "-o", tmp_path / "all", "--append").succeeds()
+    assert "complete already, 300 videos" in again.stdout
+    assert snapshot(tmp_path) == before
+    both = ("--append", "--overwrite")
+    cli("data", "import", first, "-o", tmp_path / "all", *both).fails(*both, rc=2)
+
+
+def test_tables_are_imported_by_from(cli, tmp_path, snapshot):
+    table = pa.table(
+        {"id": ["a", "b"], "labels": [[1], []], "clip": [[0.5, 1.0]] * 2, "url": ["", ""]}
+    )
+    pq.write_table(table, tmp_path / "clip.parquet")
+    command = ("data", "import", "--from", tmp_path / "clip.parquet", "-o", tmp_path / "d" / "val")
+    result = cli(*command, "--num-classes", 3).succeeds()
+    assert result.stdout.startswith(
+        f"{tmp_path}/d/val: 2 videos, video level, clip 2, 3 labels (from --num-classes)"
+    )
+    assert "columns without features left out: url." in result.stderr
+    before = snapshot(tmp_path)
+    pq.write_table(table.rename_columns(["video", "labels", "clip", "url"]), tmp_path / "x.parquet")
+    wrong = ("data", "import", "--from", tmp_path / "x.parquet", "-o", tmp_path / "d" / "x")
+    cli(*wrong, "--num-classes", 3).fails("x.parquet", "no column 'id'", "video, labels, clip, url")
+    cli(*command, tmp_path / "clip.parquet").fails("FILES", "--from", rc=2)
+    cli("data", "import", "-o", tmp_path / "d" / "y").fails("FILES", "--from", rc=2)
+    cli(*command, "--skip-corrupt").fails("--skip-corrupt", rc=2)
+    (tmp_path / "x.parquet").unlink()
+    assert snapshot(tmp_path) == before

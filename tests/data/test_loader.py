@@ -6,6 +6,7 @@ import pytest
 import records
 
 from gapkit.data import FrameStore, Loader, import_tfrecords
+from gapkit.data._order import draw_runs
 from gapkit.errors import UsageError
 
 NUM_VIDEOS = 23
@@ -167,9 +168,143 @@ def test_an_error_in_a_thread_comes_to_the_one_who_asks(store):
         ({"num_ranks": 0}, "num_ranks is 0"),
         ({"num_threads": -1}, "num_threads is -1"),
         ({"num_ahead": 0}, "num_ahead is 0"),
+        ({"run_length": 0}, "run_length is 0"),
+        ({"run_length": 2, "num_runs": 0}, "num_runs is 0"),
         ({"starts": "middle"}, "starts is 'middle'. Use paper, code, zero"),
     ],
 )
 def test_bad_options_are_named(store, options, words):
     with pytest.raises(UsageError, match=words):
         Loader(store, batch_size=4, **options)
+
+
+RUNS = [(1, 1), (4, 2), (5, 3), (7, 1), (3, 100), (23, 1), (100, 2)]
+
+
+@pytest.mark.parametrize(("run_length", "num_runs"), RUNS)
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_runs_hold_each_video_once_an_epoch(store, run_length, num_runs, num_threads):
+    loader = Loader(
+        store, batch_size=4, run_length=run_length, num_runs=num_runs, num_threads=num_threads
+    )
+    plain = {id_: truth for id_, _, truth in flatten(Loader(store, batch_size=4), 0)}
+    for number in range(3):
+        epoch = flatten(loader, number)
+        assert {id_: truth for id_, _, truth in epoch} == plain
+        assert len(epoch) == NUM_VIDEOS
+        for id_, frames, _ in epoch:
+            assert frames == oracles.crop(list(range(60 + int(id_[1:]))), frames[0], 5, None)
+
+
+@pytest.mark.parametrize(("run_length", "num_runs"), RUNS)
+def test_a_window_holds_its_runs_whole_and_shuffled(run_length, num_runs):
+    rng, window = np.random.default_rng(0), run_length * num_runs
+    for num_videos in (23, 100):
+        order_N, read_N = draw_runs(rng, num_videos, run_length, window)
+        assert sorted(order_N) == sorted(read_N) == list(range(num_videos))
+        as_read = order_N[read_N]
+        for begin in range(0, num_videos, window):
+            here = slice(begin, begin + window)
+            assert sorted(order_N[here]) == sorted(as_read[here])
+        num_jumps = (np.diff(as_read) != 1).sum()
+        assert num_jumps <= -(-num_videos // run_length) - 1
+
+
+def test_runs_and_windows_are_in_any_order():
+    rng = np.random.default_rng(0)
+    orders = np.array([draw_runs(rng, 12, 2, 4)[0] for _ in range(4000)])
+    # Each video is as often in each place as in any other: 1 of 12, give or take 4 deviations.
+    for place_N in orders.T:
+        counts = np.bincount(place_N, minlength=12) / len(orders)
+        assert abs(counts - 1 / 12).max() < 4 * np.sqrt(1 / 12 * 11 / 12 / len(orders))
+
+
+def test_orders_of_runs_depend_on_seed_and_number_alone(store):
+    runs = {"run_length": 4, "num_runs": 2}
+    first, again = (Loader(store, batch_size=5, seed=7, **runs) for _ in range(2))
+    epochs = [flatten(first, number) for number in range(3)]
+    assert [flatten(again, number) for number in (2, 0, 1)] == [epochs[2], epochs[0], epochs[1]]
+    assert len({tuple(id_ for id_, _, _ in epoch) for epoch in epochs}) == 3
+    assert flatten(Loader(store, batch_size=23, seed=7, **runs), 0) == epochs[0]
+
+
+@pytest.mark.parametrize("num_taken", range(6))
+def test_runs_go_on_where_they_were(store, num_taken):
+    runs = {"run_length": 3, "num_runs": 2}
+    whole = flatten(Loader(store, batch_size=4, **runs), 3)
+    loader = Loader(store, batch_size=4, **runs)
+    examples = loader.epoch(3)
+    for _ in range(num_taken):
+        next(examples)
+    position = json.loads(json.dumps(loader.position)) | {"epoch": 3, "batch": num_taken}
+    examples.close()
+    left = Loader(store, batch_size=4, **runs).resume(position)
+    ids = [id_ for batch, _ in left for id_ in batch.ids]
+    assert ids == [id_ for id_, _, _ in whole[4 * num_taken :]]
+    for other in ({}, {"run_length": 4, "num_runs": 2}, {"run_length": 3}):
+        with pytest.raises(UsageError, match=r"does not fit a loader with (run_length|num_runs)="):
+            Loader(store, batch_size=4, **other).resume(position)
+
+
+@pytest.mark.parametrize(("num_ranks", "batch_size"), [(2, 3), (3, 2), (4, 5), (23, 1)])
+def test_ranks_share_the_runs_of_one(store, num_ranks, batch_size):
+    runs = {"run_length": 4, "num_runs": 2}
+    ranks = [
+        list(Loader(store, batch_size=batch_size, rank=r, num_ranks=num_ranks, **runs).epoch(1))
+        for r in range(num_ranks)
+    ]
+    whole = list(Loader(store, batch_size=batch_size * num_ranks, **runs).epoch(1))
+    assert {len(rank) for rank in ranks} == {len(whole)}
+    for step, (batch, _) in enumerate(whole):
+        parts = [id_ for rank in ranks for id_ in rank[step][0].ids]
+        assert sorted(parts) == sorted(batch.ids)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_what_a_rank_cuts_was_read_ahead_once(store, num_ranks, monkeypatch):
+    runs = {"run_length": 3, "num_runs": 2, "batch_size": 2, "num_threads": 0}
+    real, read = store.crops, []
+    monkeypatch.setattr(
+        store,
+        "read_ahead",
+        lambda index_B, start_B, **_: read.extend(zip(index_B, start_B, strict=True)),
+    )
+
+    def crops(index_B, start_B, **options):
+        assert set(zip(index_B, start_B, strict=True)) <= set(read)
+        return real(index_B, start_B, **options)
+
+    monkeypatch.setattr(store, "crops", crops)
+    for rank in range(num_ranks):
+        read.clear()
+        loader = Loader(store, rank=rank, num_ranks=num_ranks, **runs)
+        ids = [id_ for batch, _ in loader.epoch(0) for id_ in batch.ids]
+        assert len(read) == len(set(read)) == len(ids)
+    for first_batch in range(4):
+        read.clear()
+        list(Loader(store, **runs).epoch(1, first_batch=first_batch))
+        assert len(read) == len(set(read))
+    read.clear()
+    monkeypatch.setattr(store, "crops", real)
+    flatten(Loader(store, stride=2, **runs), 0)
+    assert read == []
+
+
+def test_batches_that_are_kept_stay_as_they_were(tmp_path):
+    """Memory is used again, never under the eyes of one who holds a batch."""
+    rng = np.random.default_rng(0)
+    videos = {
+        f"v{n}": ([0], {"rgb": rng.integers(0, 256, (60, 1024), np.uint8)}) for n in range(200)
+    }
+    file = records.write_frames(tmp_path / "a.tfrecord", videos)
+    import_tfrecords([file], tmp_path / "train", num_classes=1, stride=5)
+    loader = Loader(FrameStore(tmp_path / "train"), batch_size=40, starts="zero", num_threads=2)
+    kept = []
+    for number in range(6):
+        for batch, _ in loader.epoch(number):
+            if number % 2:
+                kept.append((batch.ids, batch.features["rgb"][1::2]))
+    assert kept[0][1].base.nbytes >= 1 << 18
+    for ids, crops_BTD in kept:
+        for id_, crop_TD in zip(ids[1::2], crops_BTD, strict=True):
+            np.testing.assert_array_equal(crop_TD, videos[id_][1]["rgb"][::5])

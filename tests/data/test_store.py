@@ -145,6 +145,7 @@ def test_video_level_features_are_read_back(tmp_path):
     for name, array in batch.features.items():
         assert array.dtype == np.float32
         assert np.array_equal(array, [np.float32(means[v][1][name]) for v in ("v4", "v1")])
+    store.read_ahead([4, 1])
     assert store.crops([]).features["mean_rgb"].shape == (0, 3)
 
 
@@ -163,7 +164,7 @@ def test_a_damaged_split_is_refused_by_file(videos, tmp_path, name, damage):
     else:
         path.write_bytes({"empty": b"", "half": whole[: len(whole) // 2]}.get(damage, b"nonsense"))
     with pytest.raises(DataError, match=str(tmp_path / "val")) as error:
-        FrameStore(tmp_path / "val")
+        FrameStore(tmp_path / "val").open_shards()
     assert name in str(error.value) or (name, damage) == ("split.json", "absent")
 
 
@@ -185,8 +186,10 @@ def test_a_split_json_that_does_not_fit_is_refused(videos, tmp_path, changes):
     import_tfrecords([file], tmp_path / "val", num_classes=7)
     path = tmp_path / "val" / "split.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    with pytest.raises(DataError, match=str(tmp_path / "val")):
-        _ = FrameStore(tmp_path / "val").labels
+    with pytest.raises(DataError, match=str(tmp_path / "val")):  # noqa: PT012
+        store = FrameStore(tmp_path / "val")
+        store.open_shards()
+        _ = store.labels
 
 
 @pytest.mark.parametrize("shard", ["features-00000.arrow", "features-00001.arrow"])
@@ -199,8 +202,11 @@ def test_a_shard_of_more_or_fewer_videos_is_refused(videos, tmp_path, shard, ids
     import_tfrecords(files[:2], tmp_path / "val", num_classes=7)
     import_tfrecords(files[2:], tmp_path / "other", num_classes=7)
     (tmp_path / "other" / "features-00000.arrow").replace(tmp_path / "val" / shard)
+    store = FrameStore(tmp_path / "val")
     with pytest.raises(DataError, match=shard):
-        FrameStore(tmp_path / "val")
+        store.open_shards()
+    with pytest.raises(DataError, match=shard):
+        store.crops(range(6))
 
 
 def test_an_absent_split_names_those_that_are_there(videos, tmp_path):
@@ -244,6 +250,18 @@ def test_what_lies_on_disk_alone_is_read(store, monkeypatch):
             np.testing.assert_array_equal(again.features[name], expected.features[name])
 
 
+def test_reading_ahead_changes_nothing_and_refuses_what_crops_does(store):
+    index_B = np.random.default_rng(0).permutation(len(store))
+    store.read_ahead(index_B, 3, max_frames=2)
+    store.read_ahead([])
+    store.read_ahead(index_B, np.arange(len(store)))
+    assert store.crops(index_B, 3).ids.tolist() == store.ids[index_B].tolist()
+    with pytest.raises(UsageError, match="no video 10: there are 10"):
+        store.read_ahead([10])
+    with pytest.raises(UsageError, match="start is -1"):
+        store.read_ahead([0], -1)
+
+
 @pytest.mark.parametrize("change", [-1, 1])
 def test_frames_that_labels_do_not_tell_of_are_refused(tmp_path, videos, change):
     file = records.write_frames(tmp_path / "a.tfrecord", videos)
@@ -259,7 +277,7 @@ def test_frames_that_labels_do_not_tell_of_are_refused(tmp_path, videos, change)
     store = FrameStore(tmp_path / "val")
     store.crops([3, 5])
     for stride in (None, 3):
-        with pytest.raises(DataError, match=r"val: the shards hold \d+ values of 'rgb' of video 4"):
+        with pytest.raises(DataError, match=r"val: the shards hold \d+ bytes of 'rgb' of video 4"):
             store.crops([3, 4], stride=stride)
 
 

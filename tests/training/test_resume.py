@@ -41,7 +41,7 @@ def state(path):
     with safe_open(path / "state.safetensors", "pt") as file:
         about = json.loads(file.metadata()["state"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    clock = ("seconds", "wait_seconds", "metrics_bytes")
+    clock = ("seconds", "wait_seconds", "all_seconds", "metrics_bytes")
     return tensors, {key: value for key, value in about.items() if key not in clock}
 
 

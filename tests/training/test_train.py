@@ -70,6 +70,25 @@ def test_a_seeded_run_learns_and_repeats_and_reloads(data, tmp_path, name, setti
     assert gap(reloaded, store.labels) == epochs[-1].score.gap
 
 
+def test_videos_come_in_runs_where_the_training_says_so(data, tmp_path, monkeypatch):
+    read = []
+    real = FrameStore.read_ahead
+
+    def read_ahead(store, index_B, *arguments, **options):
+        read.extend(index_B.tolist())
+        real(store, index_B, *arguments, **options)
+
+    monkeypatch.setattr(FrameStore, "read_ahead", read_ahead)
+    run("mean_lr", data, tmp_path / "a", training=TrainingConfig(epochs=1))
+    assert read == []
+    run("mean_lr", data, tmp_path / "b", training=TrainingConfig(epochs=1, run_length=16))
+    assert sorted(read) == list(range(240))
+    starts = np.array(read[::16])
+    assert sorted(starts) == list(range(0, 240, 16))
+    with pytest.raises(UsageError, match=r"run_length is 0\. It must be 1 or more"):
+        TrainingConfig(run_length=0)
+
+
 def test_another_seed_gives_another_run(data, tmp_path):
     for seed in (0, 1):
         training = TrainingConfig(epochs=1, batch_size=48, seed=seed)

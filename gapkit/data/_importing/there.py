@@ -32,6 +32,7 @@ def find_same(output: Path, plan: Plan) -> There | None:
     try:
         store = FrameStore(output)
         labels = store.labels
+        store.open_shards()
     except DataError:
         return None  # not complete, whatever it was made of
     meta = store.meta
