@@ -24,6 +24,7 @@ from gapkit.training._losses import make_loss
 from gapkit.training._module import TorchPredictor
 from gapkit.training._ranks import Ranks
 from gapkit.training._state import read_state, write_state
+from gapkit.training._teacher import Teacher
 
 Tell = Callable[[int, int, str], object]
 
@@ -42,8 +43,9 @@ class Trainer:
         training: TrainingConfig,
         name: str,
         tell: Tell | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
-        self.module, self.training = module, training
+        self.module, self.training, self._teacher = module, training, teacher
         self.val_predictions: Predictions | None = None
         self._val_store, self._name, self._tell = val_store, name, tell
         self._optimizer = torch.optim.Adam(module.parameters(), lr=training.learning_rate)
@@ -152,7 +154,11 @@ class Trainer:
                 for group in self._optimizer.param_groups:
                     group["lr"] = self.training.learning_rate * decay
                 features, num_frames = self.module.tensors(batch)
-                truth_BC = torch.from_numpy(true_BC).to(num_frames.device, torch.float32)
+                target_BC: Any = true_BC
+                if self._teacher is not None:
+                    share_taught = self.training.distillation or 0.0
+                    target_BC = self._teacher.blend(batch.ids, true_BC, share_taught)
+                truth_BC = torch.from_numpy(target_BC).to(num_frames.device, torch.float32)
                 num_in_step = min(self.training.batch_size, num_videos - done)
                 share = len(batch) / num_in_step
                 loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
