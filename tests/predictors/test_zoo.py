@@ -257,7 +257,7 @@ def test_multitask_adds_the_loss_of_each_third(data):
     features, num_frames = module.tensors(store.crops(np.arange(9), 0))
     truth_BC = torch.from_numpy(store.truth(np.arange(9))).float()
     total, confidence_BC = module.compute_loss(features, num_frames, truth_BC, cross_entropy)
-    _, step_BKH = module._encode(features, num_frames)
+    (step_BKH,) = module._encode(features, num_frames)
     own = [cross_entropy(module.head(step_BKH[:, k]), truth_BC) for k in range(3)]
     expected = cross_entropy(confidence_BC, truth_BC) + 0.5 * sum(own) / 3
     torch.testing.assert_close(total, expected)
