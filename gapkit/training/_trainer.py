@@ -15,7 +15,6 @@ from torch import Tensor
 from gapkit.data import FrameStore, Loader
 from gapkit.errors import PredictorError
 from gapkit.metrics import score
-from gapkit.predicting import predict_split
 from gapkit.predictions import Predictions
 from gapkit.training._augmentation import augment
 from gapkit.training._config import TrainingConfig
@@ -23,6 +22,7 @@ from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._losses import make_loss
 from gapkit.training._module import TorchPredictor
 from gapkit.training._ranks import Ranks
+from gapkit.training._shared import predict_shared
 from gapkit.training._state import read_state, write_state
 from gapkit.training._teacher import Teacher
 
@@ -238,7 +238,8 @@ class Trainer:
         """Score the holdout."""
         where, tell = self._where, self._tell
         self._ranks.agree(self.scored)
-        predictions = predict_split(
+        predictions = predict_shared(
+            self._ranks,
             self.scored,
             self._val_store,
             batch_size=self.training.validation_batch_size,
