@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit.errors import PredictorError, UsageError
-from gapkit.predicting._call import OutOfMemoryError, call, is_out_of_memory
+from gapkit.predicting._call import OutOfMemoryError, is_out_of_memory, predict_batch
 from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _average(
             cut = _cut_of(predictor, full)
             if cut not in crops:
                 crops[cut] = store.crops(index_B, start, stride=cut[0], max_frames=cut[1])
-            total_BC += call(predictor, crops[cut], store.num_classes, name)
+            total_BC += predict_batch(predictor, crops[cut], store.num_classes, name)
         ids_B = next(iter(crops.values())).ids
     mean_BC = total_BC / (len(starts) * len(predictors))
     return mean_BC.astype(np.float32), ids_B

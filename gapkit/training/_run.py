@@ -150,6 +150,8 @@ def build_module(
             f"predictor {plugin.name!r} is not a gapkit.training.TorchPredictor, so it can't be "
             f"trained. It needs no training: gapkit predict {plugin.name}"
         )
+    if next(module.parameters(), None) is None:
+        raise PredictorError(f"predictor {plugin.name!r} has no parameters to train.")
     return module
 
 

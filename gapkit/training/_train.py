@@ -14,6 +14,7 @@ from gapkit.errors import DataError, UsageError
 from gapkit.plugins import find_predictor
 from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._faults import prepare
 from gapkit.training._module import find_device
 from gapkit.training._provenance import find_commit, find_versions, fingerprint
 from gapkit.training._ranks import join_ranks
@@ -102,9 +103,7 @@ def train(
     _check_splits(train_store, val_store, own_stride=getattr(config, "stride", None) is None)
     _check_labels([*learning_from, val_store])
     taught_by = None if teacher is None else Teacher(teacher, train_store)
-    prepare = getattr(plugin.target, "prepare", None)
-    if prepare is not None:
-        config = prepare(config, train_store)
+    config = prepare(plugin, config, train_store)
     module = build_module(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))

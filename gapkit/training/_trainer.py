@@ -19,6 +19,7 @@ from gapkit.predictions import Predictions
 from gapkit.training._augmentation import augment
 from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._faults import blaming, checked, explain_values
 from gapkit.training._losses import make_loss
 from gapkit.training._module import TorchPredictor
 from gapkit.training._ranks import Ranks
@@ -49,7 +50,7 @@ class Trainer:
         self.val_predictions: Predictions | None = None
         self._val_store, self._name, self._tell = val_store, name, tell
         self._optimizer = torch.optim.Adam(module.parameters(), lr=training.learning_rate)
-        self._loss = make_loss(training)
+        self._loss = checked(make_loss(training), name)
         self._ranks = Ranks()
         self._loader = Loader(
             train_store,
@@ -153,19 +154,20 @@ class Trainer:
                 decay = self.training.decay_rate ** (examples // self.training.decay_examples)
                 for group in self._optimizer.param_groups:
                     group["lr"] = self.training.learning_rate * decay
-                features, num_frames = self.module.tensors(batch)
                 target_BC: Any = true_BC
                 if self._teacher is not None:
                     share_taught = self.training.distillation or 0.0
                     target_BC = self._teacher.blend(batch.ids, true_BC, share_taught)
-                truth_BC = torch.from_numpy(target_BC).to(num_frames.device, torch.float32)
                 num_in_step = min(self.training.batch_size, num_videos - done)
                 share = len(batch) / num_in_step
-                loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
+                with blaming(self._name, batch):
+                    features, num_frames = self.module.tensors(batch)
+                    truth_BC = torch.from_numpy(target_BC).to(num_frames.device, torch.float32)
+                    loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
                 if not math.isfinite(loss):
+                    why = explain_values(self.module, batch, self._name, is_first=examples == 0)
                     raise PredictorError(
-                        f"the loss is {loss} in epoch {own_epoch} after {examples} videos. "
-                        f"Lower --lr. What was saved before stays."
+                        f"the loss is {loss} in epoch {own_epoch} after {examples} videos{why}"
                     )
                 done += num_in_step
                 where["total_loss"] += loss * num_in_step
