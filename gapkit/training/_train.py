@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from gapkit._settings import make_config
 from gapkit.data import FrameStore
 from gapkit.errors import DataError, UsageError
 from gapkit.plugins import find_predictor
@@ -18,7 +19,8 @@ from gapkit.training._faults import prepare
 from gapkit.training._module import find_device
 from gapkit.training._provenance import find_commit, find_versions, fingerprint
 from gapkit.training._ranks import join_ranks
-from gapkit.training._run import RunWriter, build_module, read_begun, start_from, to_json
+from gapkit.training._run import RunWriter, build_module, read_begun, to_json
+from gapkit.training._start import start_from
 from gapkit.training._teacher import Teacher
 from gapkit.training._trainer import Trainer
 
@@ -95,7 +97,8 @@ def train(
         settings = {**(begun["config"] or {}), **(settings or {})}
         training = {**begun["training"], **_given(training)}
         teacher = teacher or begun.get("teacher")
-    training = _settle_distillation(TrainingConfig(**_given(training)), teacher is not None)
+    chosen = make_config(TrainingConfig, _given(training), "the trainer", parse=False)
+    training = _settle_distillation(chosen, teacher is not None)
     plugin = find_predictor(name)
     config = plugin.configure(settings or {})
     train_store, val_store = FrameStore(Path(data) / "train"), FrameStore(Path(data) / "val")

@@ -23,6 +23,7 @@ from gapkit.training._faults import blaming, checked, explain_values
 from gapkit.training._losses import make_loss
 from gapkit.training._module import TorchPredictor
 from gapkit.training._ranks import Ranks
+from gapkit.training._resume import check_where
 from gapkit.training._shared import predict_shared
 from gapkit.training._state import read_state, write_state
 from gapkit.training._teacher import Teacher
@@ -93,6 +94,7 @@ class Trainer:
     def load(self, path: Path) -> dict[str, Any]:
         """Go on from a state; what more it was saved with."""
         averaged, about = read_state(path, self.module, self._optimizer)
+        check_where(path, about, self._where)
         if self._averaged is not None:
             self._averaged.load_state_dict(averaged)
         more = {name: about.pop(name) for name in about.keys() - self._where.keys()}
