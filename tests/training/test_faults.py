@@ -96,6 +96,10 @@ def test_a_batch_that_is_too_large_says_what_to_lower(fail, error, words):
     fail("self.raise_it()", 1, more).fails("'bad.py' ran out of memory", *advice, *words)
 
 
+def test_a_tensor_that_no_machine_holds_is_a_batch_too_large(fail):
+    fail("good + torch.empty(1 << 50)", 1).fails("'bad.py' ran out of memory", "--batch-size")
+
+
 def test_parts_of_a_step_are_what_is_in_memory(cli, data, tmp_path):
     """A batch that fails whole trains in parts, as the error says."""
     more = "    def small(self, good):\n        if len(good) > 16: raise MemoryError('x')\n"
