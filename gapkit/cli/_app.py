@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import gapkit
+from gapkit.cli._average import average
 from gapkit.cli._check import check
 from gapkit.cli._convert import convert
 from gapkit.cli._data import data_app
@@ -42,6 +43,8 @@ def _options(
     pass
 
 
-for _command in (score, ensemble, convert, check, diff, train, predict, export, predictors, demo):
+for _command in (
+    score, ensemble, convert, check, diff, train, average, predict, export, predictors, demo,
+):  # fmt: skip
     app.command()(_command)
 app.add_typer(data_app, name="data")

@@ -53,6 +53,14 @@ def train(
         Path | None,
         typer.Option(help="Run whose weights it starts from; another number of labels is fine."),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Submission of split train to learn from; --set distillation=SHARE of it in the "
+            "target, 0.5 by default.",
+        ),
+    ] = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
 ) -> None:
@@ -91,6 +99,7 @@ def train(
             overwrite=overwrite,
             resume=resume,
             init=init,
+            teacher=teacher,
             on_epoch=show,
             progress=progress,
         )

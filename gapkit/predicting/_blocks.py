@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapkit.errors import PredictorError, UsageError
-from gapkit.predicting._call import OutOfMemoryError, call, is_out_of_memory
+from gapkit.predicting._call import OutOfMemoryError, is_out_of_memory, predict_batch
 from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def predict_blocks(
     batch_size: int | None = None,
     top_k: int = 20,
     first: int = 0,
+    last: int | None = None,
     name: str | None = None,
     progress: Callable[[int, int], object] | None = None,
     tell: Callable[[str], object] | None = None,
@@ -66,6 +67,8 @@ def predict_blocks(
         Labels to keep of each video.
     first : int
         Place in the store of the first video to predict.
+    last : int, optional
+        Place behind that of the last one; None is all that follow.
     name : str, optional
         What errors call the predictor.
     progress : callable, optional
@@ -89,9 +92,9 @@ def predict_blocks(
     if size < 1:
         raise UsageError(f"batch_size is {size}. It must be 1 or more.")
     name = name or type(predictors[0]).__name__
-    begin = first
-    while begin < len(store):
-        index_B = np.arange(begin, min(begin + size, len(store)))
+    begin, end = first, len(store) if last is None else min(last, len(store))
+    while begin < end:
+        index_B = np.arange(begin, min(begin + size, end))
         try:
             mean_BC, ids_B = _average(predictors, store, index_B, starts, full, name)
             block = Predictions.from_dense(mean_BC, ids_B, top_k=top_k)
@@ -142,7 +145,7 @@ def _average(
             cut = _cut_of(predictor, full)
             if cut not in crops:
                 crops[cut] = store.crops(index_B, start, stride=cut[0], max_frames=cut[1])
-            total_BC += call(predictor, crops[cut], store.num_classes, name)
+            total_BC += predict_batch(predictor, crops[cut], store.num_classes, name)
         ids_B = next(iter(crops.values())).ids
     mean_BC = total_BC / (len(starts) * len(predictors))
     return mean_BC.astype(np.float32), ids_B

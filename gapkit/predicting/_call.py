@@ -22,12 +22,26 @@ class OutOfMemoryError(Exception):
     """A batch was too large for the memory."""
 
 
-def call(
+def predict_batch(
     predictor: Predictor, batch: Batch, num_classes: int, name: str
 ) -> NDArray[np.floating[Any]]:
-    """The predictor's confidences (B, num_classes), floats in [0, 1].
+    """Return a predictor's confidences of a batch, checked: (B, num_classes) floats in [0, 1].
 
-    PredictorError where it raises or they are none, OutOfMemoryError where a smaller batch may do.
+    Parameters
+    ----------
+    predictor : Predictor
+    batch : Batch
+        At least one video.
+    num_classes : int
+    name : str
+        What errors call the predictor.
+
+    Raises
+    ------
+    PredictorError
+        It raises, or returns another shape or type, a NaN or a value outside [0, 1].
+    OutOfMemoryError
+        A smaller batch may do.
     """
     try:
         returned = predictor.predict(batch)
@@ -61,7 +75,7 @@ def call(
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on this machine or on a device."""
+    """Return whether an error says that memory ran out, on this machine or on a device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()

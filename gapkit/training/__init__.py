@@ -6,6 +6,7 @@ num_frames)` returns confidences.
 
 from typing import TYPE_CHECKING, Any
 
+from gapkit.training._averaging import Averaged, average_checkpoints
 from gapkit.training._checkpoints import Checkpoints, list_checkpoints
 from gapkit.training._config import TrainingConfig
 from gapkit.training._describe import Description, describe_predictor
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GRU",
     "LSTM",
+    "Averaged",
     "Checkpoints",
     "ContextGating",
     "Description",
@@ -41,6 +43,7 @@ __all__ = [
     "Run",
     "TorchPredictor",
     "TrainingConfig",
+    "average_checkpoints",
     "concatenate_features",
     "describe_predictor",
     "export_run",

@@ -54,6 +54,9 @@ class TrainingConfig:
     """A true label counts 1 minus it, in [0, 1)"""
     bootstrapping: float = 0.0
     """Share of the predictor's own confidence in its target (Reed et al. 2015), in [0, 1)"""
+    distillation: float | None = None
+    """Share of the teacher's confidence in the target (Hinton et al. 2015), in [0, 1]; none is 0.5
+    with a teacher"""
     mixup: float = 0.0
     """Videos are mixed in pairs by a draw from Beta(mixup, mixup); 0 is off"""
     half_videos: float = 0.0
@@ -97,3 +100,5 @@ class TrainingConfig:
             if getattr(self, name) not in words:
                 choices = f"{', '.join(words[:-1])} or {words[-1]}"
                 raise UsageError(f"{name} is {getattr(self, name)!r}. Use {choices}.")
+        if self.distillation is not None and not 0 <= self.distillation <= 1:
+            raise UsageError(f"distillation is {self.distillation}. It must be in [0, 1].")

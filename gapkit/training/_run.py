@@ -25,6 +25,7 @@ from gapkit.plugins import Plugin, find_entry_point, find_predictor
 from gapkit.training._epoch import Epoch, Pretraining
 from gapkit.training._events import EVENT_FILES, Events
 from gapkit.training._module import TorchPredictor, find_device
+from gapkit.training._resume import check_weights, read_epochs
 from gapkit.training._weights import read_weights
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _CONFIG_TYPES: dict[str, Any] = {
     "num_classes": int,
     "feature_sizes": dict,
     "training": dict,
+    "teacher": str | None,
 }
 
 
@@ -150,6 +152,8 @@ def build_module(
             f"predictor {plugin.name!r} is not a gapkit.training.TorchPredictor, so it can't be "
             f"trained. It needs no training: gapkit predict {plugin.name}"
         )
+    if next(module.parameters(), None) is None:
+        raise PredictorError(f"predictor {plugin.name!r} has no parameters to train.")
     return module
 
 
@@ -171,16 +175,13 @@ class RunWriter:
     ) -> None:
         self._writes = writes  # of several ranks one does
         self._events = Events()
-        config = to_json({"version": VERSION, **about}, about["trained_from"], indent=1)
+        self._config = to_json({"version": VERSION, **about}, about["trained_from"], indent=1)
         self._path = path.resolve() if path.is_symlink() else path
         if resume or not writes:
             self._folder = self._path
-        if resume and writes:
-            with replacing_file(self._folder / CONFIG_FILE) as temporary:
-                temporary.write_text(config + "\n")
-        elif writes:
+        else:
             self._folder = stage_folder(self._path, ours=FILES, overwrite=overwrite)
-            (self._folder / CONFIG_FILE).write_text(config + "\n")
+            self._write_config()
 
     def __enter__(self) -> Self:
         return self
@@ -193,17 +194,18 @@ class RunWriter:
     def resume(self, trainer: Trainer) -> list[Epoch]:
         """Bring a trainer to where the run was; the epochs that it had done."""
         saved = trainer.load(self._folder / STATE_FILE)
-        metrics = self._folder / METRICS_FILE
-        if not metrics.exists():
-            return []
-        logged = metrics.read_bytes()[: saved["metrics_bytes"]]
+        epochs, size = read_epochs(self._folder / METRICS_FILE, saved, self._folder / STATE_FILE)
+        for name in CHECKPOINTS if epochs else ():
+            check_weights(self._folder / f"{name}.safetensors")
         if self._writes:
-            os.truncate(metrics, len(logged))
-        try:
-            records = [json.loads(line) for line in logged.splitlines()]
-            return [Epoch.from_record(record) for record in records if "phase" not in record]
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{metrics}: damaged ({error}). Train the run again.") from None
+            if size:
+                os.truncate(self._folder / METRICS_FILE, size)
+            self._write_config()
+        return epochs
+
+    def _write_config(self) -> None:
+        with replacing_file(self._folder / CONFIG_FILE) as temporary:
+            temporary.write_text(self._config + "\n")
 
     def save(self, trainer: Trainer) -> None:
         """Keep what is needed to go on from here."""
@@ -236,29 +238,6 @@ class RunWriter:
             file.write(json.dumps(ended.to_record()) + "\n")
         self.save(trainer)
         self._events.write(self._folder, ended.to_record(), trainer.num_steps)
-
-
-def start_from(module: TorchPredictor, run: Path) -> list[str]:
-    """Give a module the last weights of another run, where names and shapes fit; what did not.
-
-    Raises
-    ------
-    DataError
-        The run has no weights that can be read, or none of them fits.
-    """
-    path = run / "last.safetensors"
-    try:
-        there = read_weights(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"{path}: can't be read ({error}). Name the folder of a finished run."
-        ) from None
-    own = module.state_dict()
-    fitting = {name: x for name, x in there.items() if name in own and own[name].shape == x.shape}
-    if not fitting:
-        raise DataError(f"{path}: none of its weights fits {type(module).__name__}.")
-    module.load_state_dict(fitting, strict=False)
-    return [name for name in own if name not in fitting]
 
 
 def read_begun(path: Path) -> dict[str, Any] | None:
@@ -296,6 +275,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: can't be read ({error}). Train the run again.") from None
     if not isinstance(about, dict) or about.get("version") != VERSION:
         raise DataError(f"{path}: not the config of a run of version {VERSION}.")
+    about.setdefault("teacher", None)
     for key, kind in _CONFIG_TYPES.items():
         if key not in about:
             raise DataError(f"{path}: {key!r} is missing. Train the run again.")

@@ -55,6 +55,7 @@ def read_state(
         for name, tensor in groups["adam"].items():
             number, _, rest = name.partition("/")
             moments.setdefault(int(number), {})[rest] = tensor
+        _check_moments(moments, list(module.parameters()))
         saved = optimizer.state_dict()
         optimizer.load_state_dict({**saved, "state": moments})
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -64,3 +65,12 @@ def read_state(
         ) from None
     device = next(module.parameters()).device
     return {name: tensor.to(device) for name, tensor in groups["averaged"].items()}, about
+
+
+def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: list[Tensor]) -> None:
+    """Refuse Adam's moments that are not those of the parameters, which torch would take."""
+    for number, of_one in moments.items():
+        shapes = {name: moment.shape for name, moment in of_one.items()}
+        shape = parameters[number].shape if number < len(parameters) else None
+        if shapes != {"step": torch.Size([]), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"moments {number} do not fit the weights")

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from gapkit._settings import make_config
 from gapkit.data import FrameStore
 from gapkit.errors import DataError, UsageError
 from gapkit.plugins import find_predictor
 from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._faults import prepare
 from gapkit.training._module import find_device
 from gapkit.training._provenance import find_commit, find_versions, fingerprint
 from gapkit.training._ranks import join_ranks
-from gapkit.training._run import RunWriter, build_module, read_begun, start_from, to_json
+from gapkit.training._run import RunWriter, build_module, read_begun, to_json
+from gapkit.training._start import start_from
+from gapkit.training._teacher import Teacher
 from gapkit.training._trainer import Trainer
 
+_MUST_STAY = (
+    "trained_from", "config", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",
+)  # fmt: skip
 _MAY_CHANGE = ("epochs", "max_steps", "max_minutes", "patience", "keep_every", "save_seconds")
+_DISTILLATION = 0.5  # the share of a teacher where none is said
 
 
 def train(
@@ -34,6 +42,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     init: str | os.PathLike[str] | None = None,
+    teacher: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[Epoch | Pretraining], object] | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> list[Epoch]:
@@ -62,6 +71,10 @@ def train(
     init : path, optional
         Run whose last weights it starts from, where names and shapes fit: a head for other labels
         starts anew. Not when it is resumed.
+    teacher : path, optional
+        Submission of split `train`, in any format that gapkit reads, whose confidences are the
+        share `distillation` of the target (a half by default); with all of it the split needs no
+        labels. Resumed, that which the run was begun with.
     on_epoch : callable, optional
         Called with each Epoch, and with each Pretraining of a predictor that has such a phase.
     progress : callable, optional
@@ -72,23 +85,28 @@ def train(
     PredictorError
         The predictor can't be found or trained, or the loss is no longer finite.
     DataError
-        A split is missing, or the two don't go together, or the output can't be written.
+        A split is missing, or the two don't go together, or the output can't be written, or the
+        teacher can't be read, lacks a video of split `train` or is of other labels.
     UsageError
-        A setting is unknown or out of range, or not the one that a resumed run was begun with.
+        A setting is unknown or out of range, or not the one that a resumed run was begun with;
+        distillation without a teacher.
     """
     output, is_first = Path(output), join_ranks()
     begun = read_begun(output) if resume else None
     if begun is not None:
         settings = {**(begun["config"] or {}), **(settings or {})}
         training = {**begun["training"], **_given(training)}
-    training = TrainingConfig(**_given(training))
+        teacher = teacher or begun.get("teacher")
+    chosen = make_config(TrainingConfig, _given(training), "the trainer", parse=False)
+    training = _settle_distillation(chosen, teacher is not None)
     plugin = find_predictor(name)
     config = plugin.configure(settings or {})
     train_store, val_store = FrameStore(Path(data) / "train"), FrameStore(Path(data) / "val")
+    learning_from = [] if training.distillation == 1 else [train_store]
     _check_splits(train_store, val_store, own_stride=getattr(config, "stride", None) is None)
-    prepare = getattr(plugin.target, "prepare", None)
-    if prepare is not None:
-        config = prepare(config, train_store)
+    _check_labels([*learning_from, val_store])
+    taught_by = None if teacher is None else Teacher(teacher, train_store)
+    config = prepare(plugin, config, train_store)
     module = build_module(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))
@@ -103,11 +121,13 @@ def train(
         "training": asdict(training),
         "data": str(data),
         "init": None if init is None else str(init),
+        "teacher": None if taught_by is None else taught_by.path,
+        "teacher_fingerprint": None if taught_by is None else taught_by.fingerprint,
         "fingerprint": fingerprint([train_store, val_store]),
         "commit": find_commit(),
         "versions": find_versions(),
     }
-    trainer = Trainer(module, train_store, val_store, training, name, progress)
+    trainer = Trainer(module, train_store, val_store, training, name, progress, taught_by)
     if begun is not None:
         _check_same(output, begun, about)
     with RunWriter(
@@ -127,9 +147,21 @@ def _given(training: TrainingConfig | Mapping[str, Any] | None) -> dict[str, Any
     return asdict(training) if isinstance(training, TrainingConfig) else dict(training or {})
 
 
+def _settle_distillation(training: TrainingConfig, is_taught: bool) -> TrainingConfig:
+    """The config with the teacher's share of the target said."""
+    if not is_taught and training.distillation:
+        raise UsageError(
+            f"distillation is {training.distillation}, and there is no teacher. Name a submission "
+            f"of split train: --teacher FILE"
+        )
+    if is_taught and training.distillation is None:
+        return replace(training, distillation=_DISTILLATION)
+    return training
+
+
 def _check_same(run: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Refuse to go on with a run that was begun otherwise."""
-    for key in ("trained_from", "config", "num_classes", "feature_sizes", "fingerprint"):
+    for key in _MUST_STAY:
         if there.get(key) != asked[key]:
             raise UsageError(
                 f"{run}: was begun with {key}={there.get(key)!r}, and this is {asked[key]!r}. "
@@ -154,6 +186,9 @@ def _check_splits(train_store: FrameStore, val_store: FrameStore, *, own_stride:
                 f"{val_store.path}: {what} is {theirs}, and {ours} in {train_store.path}. "
                 f"Import both splits from one data set, with the same options."
             )
-    for store in (train_store, val_store):
+
+
+def _check_labels(stores: Sequence[FrameStore]) -> None:
+    for store in stores:
         if store.labels.num_positives == 0:
             raise DataError(f"{store.path}: none of its {len(store)} videos has a label.")

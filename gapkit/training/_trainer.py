@@ -15,16 +15,20 @@ from torch import Tensor
 from gapkit.data import FrameStore, Loader
 from gapkit.errors import PredictorError
 from gapkit.metrics import gap, score
-from gapkit.predicting import predict_split
 from gapkit.predictions import Predictions
 from gapkit.training._augmentation import augment
+from gapkit.training._averaging import move_mean
 from gapkit.training._config import TrainingConfig
 from gapkit.training._epoch import Epoch, Pretraining
+from gapkit.training._faults import blaming, checked, explain_values
 from gapkit.training._losses import make_loss
 from gapkit.training._module import TorchPredictor, send
 from gapkit.training._ranks import Ranks
+from gapkit.training._resume import check_where
 from gapkit.training._schedule import learning_rate
+from gapkit.training._shared import predict_shared
 from gapkit.training._state import read_state, write_state
+from gapkit.training._teacher import Teacher
 
 _SECONDS_BETWEEN = 0.5  # two minibatch GAPs: one takes a millisecond or two
 
@@ -45,12 +49,13 @@ class Trainer:
         training: TrainingConfig,
         name: str,
         tell: Tell | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
-        self.module, self.training = module, training
+        self.module, self.training, self._teacher = module, training, teacher
         self.val_predictions: Predictions | None = None
         self._val_store, self._name, self._tell = val_store, name, tell
         self._optimizer = torch.optim.Adam(module.parameters(), lr=training.learning_rate)
-        self._loss = make_loss(training)
+        self._loss = checked(make_loss(training), name)
         self._ranks = Ranks()
         self._loader = Loader(
             train_store,
@@ -97,6 +102,7 @@ class Trainer:
     def load(self, path: Path) -> dict[str, Any]:
         """Go on from a state; what more it was saved with."""
         averaged, about = read_state(path, self.module, self._optimizer)
+        check_where(path, about, self._where)
         if self._averaged is not None:
             self._averaged.load_state_dict(averaged)
         more = {name: about.pop(name) for name in about.keys() - self._where.keys()}
@@ -172,15 +178,20 @@ class Trainer:
                         num_steps=self._num_steps_in_all,
                         num_examples=examples,
                     )
-                features, num_frames = self.module.tensors(batch)
-                truth_BC = send(true_BC, num_frames.device).float()
+                target_BC: Any = true_BC
+                if self._teacher is not None:
+                    share_taught = self.training.distillation or 0.0
+                    target_BC = self._teacher.blend(batch.ids, true_BC, share_taught)
                 num_in_step = min(self.training.batch_size, num_videos - done)
                 share = len(batch) / num_in_step
-                loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
+                with blaming(self._name, batch):
+                    features, num_frames = self.module.tensors(batch)
+                    truth_BC = send(target_BC, num_frames.device).float()
+                    loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
                 if not math.isfinite(loss):
+                    why = explain_values(self.module, batch, self._name, is_first=examples == 0)
                     raise PredictorError(
-                        f"the loss is {loss} in epoch {own_epoch} after {examples} videos. "
-                        f"Lower --lr. What was saved before stays."
+                        f"the loss is {loss} in epoch {own_epoch} after {examples} videos{why}"
                     )
                 done += num_in_step
                 where["total_loss"] += loss * num_in_step
@@ -240,7 +251,9 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip_norm)
         self._optimizer.step()
         if self._averaged is not None:
-            self._average()
+            num_steps = self._where["step"] + 1
+            keep = min(self.training.ema_decay, num_steps / (num_steps + 9))  # at first it is fast
+            move_mean(self._averaged, self.module, 1 - keep)
         return total
 
     def _shown_gap(self, now: float) -> str:
@@ -251,23 +264,12 @@ class Trainer:
             self._shown = now, f", minibatch GAP {value:.3f}"
         return self._shown[1]
 
-    def _average(self) -> None:
-        """Move the mean of weights towards them, at first faster; counters are taken over."""
-        num_steps = self._where["step"] + 1
-        keep = min(self.training.ema_decay, num_steps / (num_steps + 9))
-        with torch.no_grad():
-            theirs = self.module.state_dict()
-            for name, mean in self.scored.state_dict().items():
-                if mean.is_floating_point():
-                    mean.lerp_(theirs[name], 1 - keep)
-                else:
-                    mean.copy_(theirs[name])
-
     def _validate(self, loss: float) -> Epoch:
         """Score the holdout."""
         where, tell, began = self._where, self._tell, time.perf_counter()
         self._ranks.agree(self.scored)
-        predictions = predict_split(
+        predictions = predict_shared(
+            self._ranks,
             self.scored,
             self._val_store,
             batch_size=self.training.validation_batch_size,

@@ -4,7 +4,7 @@ Shape letters: B videos, T frames, N frames of all videos, D values a frame, H u
 A heads, U units a head.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +43,8 @@ class MultiLevelAttention(TorchPredictor):
         """Whether each frame is divided by its L2 norm"""
         dropout: float = 0.25
         """Share of the units left out in training, in [0, 1)"""
+        intermediate_loss: float = 0.0
+        """Weight of the mean loss of a head on each level, 0 or more; 0 is without"""
         head: Literal["moe", "lr"] = "lr"
         """moe is a mixture of experts, lr logistic regression"""
         starts: Literal["paper", "code", "zero"] = "paper"
@@ -58,6 +60,10 @@ class MultiLevelAttention(TorchPredictor):
                 )
             if not 0 <= self.dropout < 1:
                 raise UsageError(f"dropout is {self.dropout}. It must be in [0, 1).")
+            if not 0 <= self.intermediate_loss <= 1e6:
+                raise UsageError(
+                    f"intermediate_loss is {self.intermediate_loss}. It must be 0 or more."
+                )
 
     def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
         super().__init__(num_classes, feature_sizes, config)
@@ -79,9 +85,36 @@ class MultiLevelAttention(TorchPredictor):
             nn.Dropout(config.dropout),
         )
         self.head = build_head(config, hidden, num_classes)
+        self.intermediate_heads = nn.ModuleList(
+            build_head(config, hidden, num_classes)
+            for _ in range(num_levels if config.intermediate_loss else 0)
+        )
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""
+        levels = self._encode(features, num_frames)
+        confidences: Tensor = self.head(self.top(torch.cat(levels, dim=-1)))
+        return confidences
+
+    def compute_loss(
+        self,
+        features: dict[str, Tensor],
+        num_frames: Tensor,
+        true_BC: Tensor,
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss, with that of a head on each level if there are any, and confidences."""
+        levels = self._encode(features, num_frames)
+        confidence_BC = self.head(self.top(torch.cat(levels, dim=-1)))
+        total = loss(confidence_BC, true_BC)
+        if self.config.intermediate_loss:
+            heads = zip(self.intermediate_heads, levels, strict=True)
+            own = [loss(head(level_BH), true_BC) for head, level_BH in heads]
+            total = total + self.config.intermediate_loss * torch.stack(own).mean()
+        return total, confidence_BC
+
+    def _encode(self, features: dict[str, Tensor], num_frames: Tensor) -> list[Tensor]:
+        """Each pooled level, (B, H)."""
         x_BTD = read_frames(features, self.names, normalize=self.normalize)
         time_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         is_frame_BT = time_T < num_frames[:, None]
@@ -92,8 +125,7 @@ class MultiLevelAttention(TorchPredictor):
             if number >= first_pooled:
                 score_NA = self.attend[number - first_pooled](h_NH)
                 levels.append(_pool(h_NH, score_NA, is_frame_BT))
-        confidences: Tensor = self.head(self.top(torch.cat(levels, dim=-1)))
-        return confidences
+        return levels
 
 
 class _BatchNorm(nn.BatchNorm1d):

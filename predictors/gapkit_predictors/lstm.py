@@ -35,6 +35,8 @@ class RecurrentConfig(FrameConfig):
     """Last output; mean of those after each third; or weighed by a small network"""
     multitask: float = 0.0
     """Weight of the mean loss of each third's own output, 0 or more; 0 is off"""
+    intermediate_loss: float = 0.0
+    """Weight of the mean loss of a head on each layer below the top, 0 or more; 0 is without"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,12 +44,15 @@ class RecurrentConfig(FrameConfig):
             raise UsageError(f"cell is {self.cell!r}. Use {', '.join(CELLS)}.")
         if self.pooling not in ("last", "thirds", "adaptive"):
             raise UsageError(f"pooling is {self.pooling!r}. Use last, thirds or adaptive.")
-        if not 0 <= self.multitask <= 1e6:
-            raise UsageError(f"multitask is {self.multitask}. It must be 0 or more.")
+        for name in ("multitask", "intermediate_loss"):
+            if not 0 <= getattr(self, name) <= 1e6:
+                raise UsageError(f"{name} is {getattr(self, name)}. It must be 0 or more.")
         if self.multitask and self.pooling == "last":
             raise UsageError(f"multitask={self.multitask} needs pooling=thirds or adaptive.")
         if self.top_size is not None and self.num_layers < 2:
             raise UsageError("top_size needs num_layers of 2 or more.")
+        if self.intermediate_loss and self.num_layers < 2:
+            raise UsageError("intermediate_loss needs num_layers of 2 or more.")
 
 
 class Prototype(TorchPredictor):
@@ -67,8 +72,15 @@ class Prototype(TorchPredictor):
         input_size = sum(feature_sizes[name] for name in self.names)
         cell, num_ways = CELLS[config.cell], 2 if config.bidirectional else 1
         num_below = config.num_layers - (config.top_size is not None)
-        self.lstm = cell(input_size, config.hidden_size, num_below, config.bidirectional)
+        # Layers that a head stands between are modules of their own.
+        num_between = num_below - 1 if config.intermediate_loss else 0
+        num_first = num_below - num_between
+        self.lstm = cell(input_size, config.hidden_size, num_first, config.bidirectional)
         output_size = config.hidden_size * num_ways
+        self.between = nn.ModuleList(
+            cell(output_size, config.hidden_size, 1, config.bidirectional)
+            for _ in range(num_between)
+        )
         self.top = None
         if config.top_size is not None:
             self.top = cell(output_size, config.top_size, 1, config.bidirectional)
@@ -78,11 +90,15 @@ class Prototype(TorchPredictor):
                 nn.Linear(output_size, 128), nn.Tanh(), nn.Linear(128, 1)
             )
         self.head = build_head(config, output_size, num_classes)
+        self.intermediate_heads = nn.ModuleList(
+            build_head(config, config.hidden_size * num_ways, num_classes)
+            for _ in range(config.num_layers - 1 if config.intermediate_loss else 0)
+        )
 
     def forward(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
         """Return the confidences, (B, num_classes)."""
-        vector_BH, _ = self._encode(features, num_frames)
-        confidences: Tensor = self.head(vector_BH)
+        top_BKH = self._encode(features, num_frames)[-1]
+        confidences: Tensor = self.head(self._pool(top_BKH))
         return confidences
 
     def compute_loss(
@@ -92,31 +108,45 @@ class Prototype(TorchPredictor):
         true_BC: Tensor,
         loss: Callable[[Tensor, Tensor], Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """Return the loss, with that of the outputs after each third if it is multi-task."""
-        vector_BH, step_BKH = self._encode(features, num_frames)
-        confidence_BC = self.head(vector_BH)
+        """Return the loss, with those of outputs after each third and of lower layers if set."""
+        *below, top_BKH = self._encode(features, num_frames)
+        confidence_BC = self.head(self._pool(top_BKH))
         total = loss(confidence_BC, true_BC)
         if self.config.multitask:
-            own = [loss(self.head(step_BH), true_BC) for step_BH in step_BKH.unbind(dim=1)]
+            own = [loss(self.head(step_BH), true_BC) for step_BH in top_BKH.unbind(dim=1)]
             total = total + self.config.multitask * torch.stack(own).mean()
+        if self.config.intermediate_loss:
+            early = [
+                loss(head(layer_BKH.mean(dim=1)), true_BC)
+                for head, layer_BKH in zip(self.intermediate_heads, below, strict=True)
+            ]
+            total = total + self.config.intermediate_loss * torch.stack(early).mean()
         return total, confidence_BC
 
-    def _encode(self, features: dict[str, Tensor], num_frames_B: Tensor) -> tuple[Tensor, Tensor]:
-        """A vector a video (B, H), and the outputs that it is pooled from (B, K, H)."""
-        x_BTD = read_frames(features, self.names)
-        outputs_BTH, last_BH = self.lstm(x_BTD, num_frames_B)
-        if self.top is not None:
-            outputs_BTH, last_BH = self.top(outputs_BTH, num_frames_B)
+    def _encode(self, features: dict[str, Tensor], num_frames_B: Tensor) -> list[Tensor]:
+        """The outputs (B, K, H) that each layer with a head is pooled from, the top one last."""
+        blocks = [self.lstm, *self.between, *([] if self.top is None else [self.top])]
+        outputs_BTH, steps = read_frames(features, self.names), []
+        for block in blocks:
+            outputs_BTH, last_BH = block(outputs_BTH, num_frames_B)
+            steps.append(self._steps(outputs_BTH, last_BH, num_frames_B))
+        return steps
+
+    def _steps(self, outputs_BTH: Tensor, last_BH: Tensor, num_frames_B: Tensor) -> Tensor:
+        """The last output, or those after each third: (B, K, H)."""
         if self.config.pooling == "last":
-            return last_BH, last_BH[:, None]
+            return last_BH[:, None]
         # Steps ceil(n/3) - 1, ceil(2n/3) - 1 and n - 1, counted from 0.
         thirds_K = torch.arange(1, 4, device=num_frames_B.device)
         step_BK = (num_frames_B[:, None] * thirds_K + 2) // 3 - 1
-        step_BKH = gather_frames(outputs_BTH, step_BK)
-        if self.config.pooling == "thirds":
-            return step_BKH.mean(dim=1), step_BKH
-        weight_BK1 = self.attention(step_BKH).softmax(dim=1)
-        return (weight_BK1 * step_BKH).sum(dim=1), step_BKH
+        return gather_frames(outputs_BTH, step_BK)
+
+    def _pool(self, step_BKH: Tensor) -> Tensor:
+        """A vector a video, (B, H)."""
+        if self.config.pooling != "adaptive":
+            return step_BKH.mean(dim=1)
+        weight_BK1: Tensor = self.attention(step_BKH).softmax(dim=1)
+        return (weight_BK1 * step_BKH).sum(dim=1)
 
 
 class Visual(Prototype):

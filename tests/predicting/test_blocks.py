@@ -180,3 +180,10 @@ def test_first_leaves_out_the_videos_before_it(store, frames):
     table = predict_split(Linear(), store, first=15)
     assert list(table.ids) == ["v15", "v16"]
     assert to_dict(table).items() <= expect(frames, [0]).items()
+
+
+@pytest.mark.parametrize(("last", "expected"), [(7, [3, 4, 5, 6]), (4, [3]), (99, range(3, 17))])
+def test_last_leaves_out_the_videos_from_it_on(store, frames, last, expected):
+    table = predict_split(Linear(), store, first=3, last=last, batch_size=3)
+    assert list(table.ids) == [f"v{i}" for i in expected]
+    assert to_dict(table).items() <= expect(frames, [0]).items()

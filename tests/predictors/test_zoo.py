@@ -82,10 +82,18 @@ def test_padding_and_batch_mates_change_no_prediction(data, name, gating):
         np.testing.assert_allclose(module.predict(alone)[0], expected_BC[i], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_64_videos_are_learnt_by_heart(name):
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        *((name, {}) for name in NAMES),
+        ("attention", {"intermediate_loss": 0.3}),
+        ("bilstm_attention", {"intermediate_loss": 0.3}),
+        ("bilstm_attention", {"multitask": 0.3}),
+    ],
+)
+def test_64_videos_are_learnt_by_heart(name, more):
     sizes, rng = {"rgb": 96, "audio": 32}, np.random.default_rng(0)
-    module = build(name, sizes=sizes)
+    module = build(name, sizes=sizes, **more)
     num_frames_B = rng.integers(1, 7, 64)
     frames = {f: rng.integers(0, 256, (64, 6, size), np.uint8) for f, size in sizes.items()}
     ids = np.array([f"v{i}" for i in range(64)], object)
@@ -257,7 +265,7 @@ def test_multitask_adds_the_loss_of_each_third(data):
     features, num_frames = module.tensors(store.crops(np.arange(9), 0))
     truth_BC = torch.from_numpy(store.truth(np.arange(9))).float()
     total, confidence_BC = module.compute_loss(features, num_frames, truth_BC, cross_entropy)
-    _, step_BKH = module._encode(features, num_frames)
+    (step_BKH,) = module._encode(features, num_frames)
     own = [cross_entropy(module.head(step_BKH[:, k]), truth_BC) for k in range(3)]
     expected = cross_entropy(confidence_BC, truth_BC) + 0.5 * sum(own) / 3
     torch.testing.assert_close(total, expected)

@@ -1,0 +1,34 @@
+"""Weights that another run lends a predictor to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from gapkit.errors import DataError
+from gapkit.training._module import TorchPredictor
+from gapkit.training._weights import read_weights
+
+
+def start_from(module: TorchPredictor, run: Path) -> list[str]:
+    """Give a module the last weights of another run, where names and shapes fit; what did not.
+
+    Raises
+    ------
+    DataError
+        The run has no weights that can be read, or none of them fits.
+    """
+    path = run / "last.safetensors"
+    try:
+        there = read_weights(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path}: can't be read ({error}). Name the folder of a finished run."
+        ) from None
+    own = module.state_dict()
+    fitting = {name: x for name, x in there.items() if name in own and own[name].shape == x.shape}
+    if not fitting:
+        raise DataError(f"{path}: none of its weights fits {type(module).__name__}.")
+    module.load_state_dict(fitting, strict=False)
+    return [name for name in own if name not in fitting]
