@@ -12,4 +12,4 @@ def test_it_tells_what_it_took_and_predicts(cli, data, tmp_path):
     cli("predict", "run", "--checkpoints", "average", "--data", data, "-o", "a.parquet",
         cwd=tmp_path).succeeds()  # fmt: skip
     cli("average", "run", "--data", data, cwd=tmp_path).fails("is there already", "--overwrite")
-    cli("average", "run", "--method", "greedy", cwd=tmp_path).fails("--split val")
+    cli("average", "run", "--method", "greedy", cwd=tmp_path).fails("--split val", rc=2)
