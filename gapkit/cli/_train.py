@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gapkit.cli._console import Progress
 from gapkit.cli._options import DataFolder, Device, Overwrite
 from gapkit.cli._source import default_name
+from gapkit.cli._train_several import is_several, train_several
 
 if TYPE_CHECKING:
     from gapkit.training import Epoch, Pretraining
 
 
 def train(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A predictor: its name, module:object, or .py.")
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="A predictor: its name, module:object, or .py. Several are trained one after "
+            "another and compared; so are the runs of a sweep file, SWEEP.toml.",
+        ),
     ],
     data: DataFolder = Path("data"),
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the run. [default: runs/NAME]")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder of the run, or of several. [default: runs/NAME]"
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over split train. [default: 5]")
@@ -40,7 +49,8 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             help="A setting of the predictor (gapkit predictors NAME lists them) or of the "
-            "trainer, as ema_decay, mixup, patience, loss; repeatable.",
+            "trainer, as ema_decay, mixup, patience, loss; repeatable. Of several predictors those "
+            "take it that have it.",
         ),
     ] = None,
     resume: Annotated[
@@ -74,12 +84,13 @@ def train(
     from gapkit.training import Epoch, TrainingConfig
     from gapkit.training import train as train_predictor
 
-    values, training = take_settings(
-        parse_settings(settings or []), find_predictor(name).config_class, TrainingConfig
-    )
+    given = parse_settings(settings or [])
     named = {"epochs": epochs, "batch_size": batch_size, "learning_rate": lr, "seed": seed}
-    training |= {key: value for key, value in named.items() if value is not None}
-    output = output or Path("runs") / default_name(name)
+    training: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
+    options: dict[str, Any] = {
+        "device": device, "overwrite": overwrite, "resume": resume, "init": init,
+        "teacher": teacher,
+    }  # fmt: skip
     with Progress("epoch 1", "videos") as progress:
 
         def show(ended: Epoch | Pretraining) -> None:
@@ -89,20 +100,18 @@ def train(
             else:
                 print(f"pretraining {ended.epoch}  loss {ended.loss:.4f}", flush=True)
 
+        options["on_epoch"] = show
+        if is_several(names):
+            output = output or Path("runs")
+            train_several(names, data, output, given, training, progress, **options)
+            return
+        name = names[0]
+        values, more = take_settings(given, find_predictor(name).config_class, TrainingConfig)
+        output = output or Path("runs") / default_name(name)
         done = train_predictor(
-            name,
-            data,
-            output,
-            settings=values,
-            training=training,
-            device=device,
-            overwrite=overwrite,
-            resume=resume,
-            init=init,
-            teacher=teacher,
-            on_epoch=show,
-            progress=progress,
-        )
+            name, data, output, settings=values, training=more | training, progress=progress,
+            **options,
+        )  # fmt: skip
     if os.environ.get("RANK", "0") != "0":
         return  # of the processes that torchrun starts one speaks
     installed = {listing.name for listing in list_predictors()}

@@ -20,6 +20,7 @@ from gapkit.training._module import TorchPredictor
 from gapkit.training._quantise import quantise_run
 from gapkit.training._recurrent import GRU, LSTM
 from gapkit.training._run import Run, load_run
+from gapkit.training._sweep import PlannedRun, SweepResult, plan_runs, read_sweep, sweep
 from gapkit.training._train import train
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ __all__ = [
     "LayerNormLSTM",
     "LogisticHead",
     "MoEHead",
+    "PlannedRun",
     "Pretraining",
     "ProgramPredictor",
     "Run",
+    "SweepResult",
     "TorchPredictor",
     "TrainingConfig",
     "average_checkpoints",
@@ -53,7 +56,10 @@ __all__ = [
     "load_run",
     "make_head",
     "mean_over_frames",
+    "plan_runs",
     "quantise_run",
+    "read_sweep",
+    "sweep",
     "train",
 ]
 

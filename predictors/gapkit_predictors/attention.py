@@ -42,7 +42,7 @@ class MultiLevelAttention(TorchPredictor):
         normalize: bool = True
         """Whether each frame is divided by its L2 norm"""
         dropout: float = 0.25
-        """Share of the units left out in training, in [0, 1)"""
+        """Share of the units left out in training, of a video the same in all frames, in [0, 1)"""
         intermediate_loss: float = 0.0
         """Weight of the mean loss of a head on each level, 0 or more; 0 is without"""
         head: Literal["moe", "lr"] = "lr"
@@ -75,14 +75,14 @@ class MultiLevelAttention(TorchPredictor):
         self.layers = nn.ModuleList()
         for layer in range(config.num_layers):
             linear = nn.Linear(hidden if layer else input_size, hidden)
-            parts = (linear, _BatchNorm(hidden), nn.ReLU(), nn.Dropout(config.dropout))
-            self.layers.append(nn.Sequential(*parts))
+            self.layers.append(nn.Sequential(linear, _BatchNorm(hidden), nn.ReLU()))
+        self.dropout = nn.Dropout(config.dropout)
         self.attend = nn.ModuleList(nn.Linear(hidden, config.num_heads) for _ in range(num_levels))
         self.top = nn.Sequential(
             nn.Linear(num_levels * hidden, hidden),
             _BatchNorm(hidden),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
+            self.dropout,
         )
         self.head = build_head(config, hidden, num_classes)
         self.intermediate_heads = nn.ModuleList(
@@ -122,6 +122,9 @@ class MultiLevelAttention(TorchPredictor):
         first_pooled = len(self.layers) - len(self.attend)
         for number, layer in enumerate(self.layers):
             h_NH = layer(h_NH)
+            if self.training:  # the same units of all of a video's frames
+                kept_BH = self.dropout(h_NH.new_ones(len(is_frame_BT), h_NH.shape[-1]))
+                h_NH = h_NH * kept_BH.repeat_interleave(is_frame_BT.sum(dim=1), dim=0)
             if number >= first_pooled:
                 score_NA = self.attend[number - first_pooled](h_NH)
                 levels.append(_pool(h_NH, score_NA, is_frame_BT))
