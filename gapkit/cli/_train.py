@@ -114,6 +114,9 @@ def train(
         )  # fmt: skip
     if os.environ.get("RANK", "0") != "0":
         return  # of the processes that torchrun starts one speaks
+    if not done:
+        print(f"{output}: ended in its first phase, without labels; --resume with more goes on")
+        return
     installed = {listing.name for listing in list_predictors()}
     by_path = "" if name in installed else f" --predictor {name}"
     best = max(done, key=lambda epoch: epoch.score.gap)

@@ -48,13 +48,13 @@ def train_several(
         results.append(result)
         if result.error is not None:
             note(f"{result.path}: failed, and the others go on: {result.error}")
-    done = [result for result in results if result.error is None]
+    done = [result for result in results if result.epochs]
     if done and os.environ.get("RANK", "0") == "0":
         print()
         print_comparison(done, data, options["device"], progress)
-    if len(done) < len(results):
-        failed = ", ".join(str(result.path) for result in results if result.error is not None)
-        print(f"failed: {failed}")
+    failed = [str(result.path) for result in results if result.error is not None]
+    if failed:
+        print(f"failed: {', '.join(failed)}")
         raise typer.Exit(1)
 
 

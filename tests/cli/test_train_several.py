@@ -112,3 +112,11 @@ def test_a_setting_that_none_has(cli, data, tmp_path):
     result.fails("widht", rc=2)
     cli("train", "s.toml", "mean_lr", "--data", data, cwd=tmp_path).fails("alone", rc=2)
     assert not (tmp_path / "runs").exists()
+
+
+def test_steps_that_end_in_the_first_phase(cli, data, tmp_path):
+    short = ("--set", "max_steps=1", "--set", "hidden_size=8", "--data", data)
+    one = cli("train", "lstm_pretrained", *short, "-o", "one", cwd=tmp_path).succeeds()
+    assert "first phase" in one.stdout
+    several = cli("train", "mean_lr", "lstm_pretrained", *short, cwd=tmp_path).succeeds()
+    assert table(several.stdout).keys() == {"runs/mean_lr"}
