@@ -50,9 +50,10 @@ def _run() -> int:
             raise
         return _fail(str(error), 2 if isinstance(error, UsageError) else 1)
     except ModuleNotFoundError as error:
-        if error.name not in TRAIN_EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in TRAIN_EXTRA:
             raise
-        return _fail(f"this needs {error.name}. Install it: pip install 'gapkit[train]'", 1)
+        return _fail(f"this needs {missing}. Install it: pip install 'gapkit[train]'", 1)
     except MemoryError:
         return _fail("out of memory. Lower --batch-size or read fewer files at once.", 1)
     except OSError as error:
