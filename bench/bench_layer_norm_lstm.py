@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-import gapkit.training._layer_norm_lstm as module
+import gapkit.training._cells.layer_norm_lstm as module
 from gapkit.training import LayerNormLSTM
 
 

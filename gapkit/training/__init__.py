@@ -6,22 +6,22 @@ num_frames)` returns confidences.
 
 from typing import TYPE_CHECKING, Any
 
-from gapkit.training._averaging import Averaged, average_checkpoints
-from gapkit.training._checkpoints import Checkpoints, list_checkpoints
-from gapkit.training._config import TrainingConfig
+from gapkit.training._cells.layer_norm_lstm import LayerNormLSTM
+from gapkit.training._cells.layers import gather_frames
+from gapkit.training._cells.recurrent import GRU, LSTM
 from gapkit.training._describe import Description, describe_predictor
-from gapkit.training._epoch import Epoch, Pretraining
-from gapkit.training._export import ProgramPredictor, export_run, load_exported
 from gapkit.training._heads import ContextGating, GatedHead, LogisticHead, MoEHead, make_head
 from gapkit.training._inputs import concatenate_features, mean_over_frames
-from gapkit.training._layer_norm_lstm import LayerNormLSTM
-from gapkit.training._layers import gather_frames
+from gapkit.training._loop.config import TrainingConfig
+from gapkit.training._loop.sweep import PlannedRun, SweepResult, plan_runs, read_sweep, sweep
+from gapkit.training._loop.train import train
 from gapkit.training._module import TorchPredictor
-from gapkit.training._quantise import quantise_run
-from gapkit.training._recurrent import GRU, LSTM
-from gapkit.training._run import Run, load_run
-from gapkit.training._sweep import PlannedRun, SweepResult, plan_runs, read_sweep, sweep
-from gapkit.training._train import train
+from gapkit.training._runs.averaging import Averaged, average_checkpoints
+from gapkit.training._runs.checkpoints import Checkpoints, list_checkpoints
+from gapkit.training._runs.epoch import Epoch, Pretraining
+from gapkit.training._runs.export import ProgramPredictor, export_run, load_exported
+from gapkit.training._runs.quantise import quantise_run
+from gapkit.training._runs.run import Run, load_run
 
 if TYPE_CHECKING:
     from gapkit.training._gap_metric import GapMetric

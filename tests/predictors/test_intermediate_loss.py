@@ -9,7 +9,7 @@ from gapkit.data import FrameStore
 from gapkit.errors import UsageError
 from gapkit.plugins import find_predictor
 from gapkit.training import load_run, train
-from gapkit.training._losses import cross_entropy
+from gapkit.training._loop.losses import cross_entropy
 
 RECURRENT = {"hidden_size": 6, "max_frames": 6}
 SMALL = {

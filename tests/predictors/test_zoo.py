@@ -14,7 +14,7 @@ from gapkit.errors import UsageError
 from gapkit.metrics import gap
 from gapkit.plugins import find_predictor, list_predictors
 from gapkit.training import TrainingConfig, load_run, train
-from gapkit.training._losses import cross_entropy
+from gapkit.training._loop.losses import cross_entropy
 
 SIZES = {"rgb": 16, "audio": 8}
 RECURRENT = {"hidden_size": 12, "max_frames": 6}

@@ -3,8 +3,8 @@
 import torch
 
 from gapkit.training import TrainingConfig
-from gapkit.training._augmentation import augment
 from gapkit.training._inputs import dequantize
+from gapkit.training._loop.augmentation import augment
 
 
 def videos():

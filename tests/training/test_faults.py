@@ -6,7 +6,7 @@ import pytest
 
 from gapkit.errors import PredictorError
 from gapkit.training import train
-from gapkit.training._faults import blaming
+from gapkit.training._loop.faults import blaming
 
 SOURCE = """\
 import torch

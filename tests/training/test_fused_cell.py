@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from gapkit._kernels import layer_norm_cell as kernels
-from gapkit.training import LayerNormLSTM, _fused_cell, _layer_norm_lstm, _products
-from gapkit.training._steps import packed_steps
+from gapkit.training import LayerNormLSTM
+from gapkit.training._cells import fused_cell, layer_norm_lstm, products
+from gapkit.training._cells.steps import packed_steps
 
 LENGTHS = [7, 1, 4, 7, 2]
 
@@ -56,9 +57,9 @@ def count_fused_calls(monkeypatch):
 
     def run(*arguments):
         calls.append(len(arguments[0]))
-        return _fused_cell.run_fused_cell(*arguments)
+        return fused_cell.run_fused_cell(*arguments)
 
-    monkeypatch.setattr(_layer_norm_lstm, "run_fused_cell", run)
+    monkeypatch.setattr(layer_norm_lstm, "run_fused_cell", run)
     return calls
 
 
@@ -99,7 +100,7 @@ def test_values_and_gradients_equal_the_formula(
 def test_fallback_product_gives_the_same(monkeypatch):
     cell, x_BTD = make(2, True, hidden_size=24), make_x(len(LENGTHS), 7)
     expected = outputs_and_grads(copy.deepcopy(cell).double(), x_BTD.double(), LENGTHS)
-    monkeypatch.setattr(_products, "_has_packed_product", lambda: False)
+    monkeypatch.setattr(products, "_has_packed_product", lambda: False)
     assert_close(outputs_and_grads(cell, x_BTD, LENGTHS), expected)
 
 
@@ -126,7 +127,7 @@ def test_same_bits_without_gradients_and_without_graph(fused_calls):
 @pytest.mark.parametrize("is_fused", [True, False])
 def test_what_padding_holds_reaches_nothing(is_fused, monkeypatch):
     if not is_fused:
-        monkeypatch.setattr(_layer_norm_lstm, "can_fuse", lambda *tensors: False)
+        monkeypatch.setattr(layer_norm_lstm, "can_fuse", lambda *tensors: False)
     cell, x_BTD = make(2, True), make_x(len(LENGTHS), 9)
     is_padding_BT = torch.arange(9) >= torch.tensor(LENGTHS)[:, None]
     expected = outputs_and_grads(cell, x_BTD, LENGTHS)
@@ -229,7 +230,7 @@ def test_formula_runs_where_kernels_cannot(kind, fused_calls, monkeypatch):
     expected = cell(x_BTD, lengths)[1]
     assert len(fused_calls) == 4
     if kind == "no kernels":
-        monkeypatch.setattr(_fused_cell, "HAS_KERNELS", False)
+        monkeypatch.setattr(fused_cell, "HAS_KERNELS", False)
     found = transformed(kind, cell, x_BTD, lengths)
     assert len(fused_calls) == 4
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

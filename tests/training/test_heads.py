@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gapkit.training import LogisticHead
-from gapkit.training._losses import cross_entropy
+from gapkit.training._loop.losses import cross_entropy
 
 
 def test_confidences_are_the_logistic_function_of_a_linear_map():

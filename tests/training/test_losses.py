@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gapkit.training import TrainingConfig
-from gapkit.training._losses import cross_entropy, make_loss
+from gapkit.training._loop.losses import cross_entropy, make_loss
 
 EPSILON = 1e-5
 

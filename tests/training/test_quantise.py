@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from gapkit.errors import DataError, UsageError
 from gapkit.training import load_run, quantise_run
-from gapkit.training._weights import pack_weights, unpack_weights
+from gapkit.training._runs.weights import pack_weights, unpack_weights
 
 
 @pytest.fixture

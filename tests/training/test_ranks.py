@@ -8,7 +8,7 @@ import pytest
 
 from gapkit.errors import UsageError
 from gapkit.training import load_run, train
-from gapkit.training._ranks import Ranks
+from gapkit.training._loop.ranks import Ranks
 
 SMALL = {"hidden_size": 12, "num_layers": 1, "max_frames": 6}
 # 240 videos in steps of 28: the last has 16

@@ -12,7 +12,7 @@ from gapkit.errors import DataError, UsageError
 from gapkit.metrics import gap
 from gapkit.predicting import predict_split
 from gapkit.training import TrainingConfig, average_checkpoints, load_run, train
-from gapkit.training import _trainer as trainer_module
+from gapkit.training._loop import trainer as trainer_module
 
 FAST = {"epochs": 3, "batch_size": 48, "learning_rate": 0.02}
 

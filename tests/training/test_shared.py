@@ -10,8 +10,8 @@ from gapkit.data import FrameStore
 from gapkit.metrics import score
 from gapkit.predicting import predict_split
 from gapkit.training import load_run
-from gapkit.training._ranks import Ranks
-from gapkit.training._shared import predict_shared
+from gapkit.training._loop.ranks import Ranks
+from gapkit.training._loop.shared import predict_shared
 
 TESTS = Path(__file__).parents[1]
 RANK = """\
@@ -20,8 +20,8 @@ import numpy as np
 import torch.distributed as dist
 from gapkit.data import FrameStore
 from gapkit.training import load_run
-from gapkit.training._ranks import Ranks
-from gapkit.training._shared import predict_shared
+from gapkit.training._loop.ranks import Ranks
+from gapkit.training._loop.shared import predict_shared
 rank, num_ranks, place, run, data = *map(int, sys.argv[1:3]), *sys.argv[3:6]
 dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=num_ranks)
 store, calls = FrameStore(data + "/val"), []

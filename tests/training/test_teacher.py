@@ -15,7 +15,7 @@ from gapkit.io import read_predictions, write_predictions
 from gapkit.predicting import predict_split, write_split
 from gapkit.predictions import Predictions
 from gapkit.training import TrainingConfig, load_run, train
-from gapkit.training._teacher import Teacher
+from gapkit.training._loop.teacher import Teacher
 
 FAST = {"epochs": 3, "batch_size": 48, "learning_rate": 0.02}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gapkit.training._layers import run_layers
+from gapkit.training._cells.layers import run_layers
 
 
 class _Recurrent(nn.Module):

@@ -19,9 +19,9 @@ from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import replacing_file
 from gapkit.predicting import ExportedAbout, ExportedPredictor, OnnxPredictor
 from gapkit.predicting._exported import METADATA_KEY
-from gapkit.training._archive import program_to_bytes, read_program
 from gapkit.training._module import TorchPredictor, find_device
-from gapkit.training._run import Run, load_run
+from gapkit.training._runs.archive import program_to_bytes, read_program
+from gapkit.training._runs.run import Run, load_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

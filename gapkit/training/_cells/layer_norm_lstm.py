@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gapkit.training._fused_cell import can_fuse, run_fused_cell
-from gapkit.training._layer_norm_cell import run_cell
-from gapkit.training._steps import Steps, packed_steps, padded_steps
+from gapkit.training._cells.fused_cell import can_fuse, run_fused_cell
+from gapkit.training._cells.layer_norm_cell import run_cell
+from gapkit.training._cells.steps import Steps, packed_steps, padded_steps
 
 
 class LayerNormLSTM(nn.Module):

@@ -17,8 +17,8 @@ from gapkit.predictions import Predictions
 
 if TYPE_CHECKING:
     from gapkit.data import FrameStore
+    from gapkit.training._loop.ranks import Ranks
     from gapkit.training._module import TorchPredictor
-    from gapkit.training._ranks import Ranks
 
 _TOP_K = 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gapkit.training._config import TrainingConfig
+from gapkit.training._loop.config import TrainingConfig
 
 
 def learning_rate(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gapkit.training._steps import Steps
+from gapkit.training._cells.steps import Steps
 
 _EPSILON = 1e-5
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gapkit.errors import DataError, UsageError
 from gapkit.training._module import TorchPredictor
-from gapkit.training._run import Run, load_run, weights_file
+from gapkit.training._runs.run import Run, load_run, weights_file
 
 _NUMBERED = re.compile(r"checkpoint-(\d+)")
 

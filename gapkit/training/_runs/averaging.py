@@ -16,8 +16,8 @@ from gapkit.errors import DataError, UsageError
 from gapkit.io import replacing_file
 from gapkit.metrics import score
 from gapkit.predicting import predict_split
-from gapkit.training._checkpoints import Checkpoints
-from gapkit.training._run import CHECKPOINTS, STATE_FILE, Run
+from gapkit.training._runs.checkpoints import Checkpoints
+from gapkit.training._runs.run import CHECKPOINTS, STATE_FILE, Run
 
 METHODS = ("uniform", "greedy")
 

@@ -13,16 +13,16 @@ from gapkit._settings import make_config
 from gapkit.data import FrameStore
 from gapkit.errors import DataError, UsageError
 from gapkit.plugins import find_predictor
-from gapkit.training._config import TrainingConfig
-from gapkit.training._epoch import Epoch, Pretraining
-from gapkit.training._faults import prepare
+from gapkit.training._loop.config import TrainingConfig
+from gapkit.training._loop.faults import prepare
+from gapkit.training._loop.ranks import join_ranks
+from gapkit.training._loop.teacher import Teacher
+from gapkit.training._loop.trainer import Trainer
 from gapkit.training._module import find_device
-from gapkit.training._provenance import find_commit, find_versions, fingerprint
-from gapkit.training._ranks import join_ranks
-from gapkit.training._run import RunWriter, build_module, read_begun, to_json
-from gapkit.training._start import start_from
-from gapkit.training._teacher import Teacher
-from gapkit.training._trainer import Trainer
+from gapkit.training._runs.epoch import Epoch, Pretraining
+from gapkit.training._runs.provenance import find_commit, find_versions, fingerprint
+from gapkit.training._runs.run import RunWriter, build_module, read_begun, to_json
+from gapkit.training._runs.start import start_from
 
 _MUST_STAY = (
     "trained_from", "config", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",

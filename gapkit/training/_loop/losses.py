@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gapkit.training._config import TrainingConfig
+from gapkit.training._loop.config import TrainingConfig
 
 _EPSILON = 1e-5
 _FOCUS = 2.0  # Lin et al. 2017

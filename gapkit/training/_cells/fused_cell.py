@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from gapkit.training._layer_norm_cell import run_cell
-from gapkit.training._products import prepare_product
-from gapkit.training._steps import Steps
+from gapkit.training._cells.layer_norm_cell import run_cell
+from gapkit.training._cells.products import prepare_product
+from gapkit.training._cells.steps import Steps
 
 try:
     from gapkit._kernels.layer_norm_cell import step_backward, step_forward

@@ -10,8 +10,8 @@ from safetensors.torch import save
 
 from gapkit.errors import DataError
 from gapkit.io import replacing_folder
-from gapkit.training._run import CONFIG_FILE, FILES, Run, load_run, weights_file
-from gapkit.training._weights import pack_weights, read_weights
+from gapkit.training._runs.run import CONFIG_FILE, FILES, Run, load_run, weights_file
+from gapkit.training._runs.weights import pack_weights, read_weights
 
 
 def quantise_run(

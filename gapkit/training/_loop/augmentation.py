@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gapkit.training._config import TrainingConfig
 from gapkit.training._inputs import dequantize
+from gapkit.training._loop.config import TrainingConfig
 
 Features = dict[str, Tensor]
 

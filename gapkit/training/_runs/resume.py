@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from gapkit.errors import DataError
-from gapkit.training._epoch import Epoch
+from gapkit.training._runs.epoch import Epoch
 
 _REMEDY = "Train the run again with --overwrite."
 

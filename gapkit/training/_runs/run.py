@@ -22,14 +22,14 @@ from safetensors.torch import save
 from gapkit.errors import DataError, PredictorError, UsageError
 from gapkit.io import install_folder, replacing_file, stage_folder
 from gapkit.plugins import Plugin, find_entry_point, find_predictor
-from gapkit.training._epoch import Epoch, Pretraining
-from gapkit.training._events import EVENT_FILES, Events
 from gapkit.training._module import TorchPredictor, find_device
-from gapkit.training._resume import check_weights, read_epochs
-from gapkit.training._weights import read_weights
+from gapkit.training._runs.epoch import Epoch, Pretraining
+from gapkit.training._runs.events import EVENT_FILES, Events
+from gapkit.training._runs.resume import check_weights, read_epochs
+from gapkit.training._runs.weights import read_weights
 
 if TYPE_CHECKING:
-    from gapkit.training._trainer import Trainer
+    from gapkit.training._loop.trainer import Trainer
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

@@ -16,19 +16,19 @@ from gapkit.data import FrameStore, Loader
 from gapkit.errors import PredictorError
 from gapkit.metrics import gap, score
 from gapkit.predictions import Predictions
-from gapkit.training._augmentation import augment
-from gapkit.training._averaging import move_mean
-from gapkit.training._config import TrainingConfig
-from gapkit.training._epoch import Epoch, Pretraining
-from gapkit.training._faults import blaming, checked, explain_values
-from gapkit.training._losses import make_loss
+from gapkit.training._loop.augmentation import augment
+from gapkit.training._loop.config import TrainingConfig
+from gapkit.training._loop.faults import blaming, checked, explain_values
+from gapkit.training._loop.losses import make_loss
+from gapkit.training._loop.ranks import Ranks
+from gapkit.training._loop.schedule import learning_rate
+from gapkit.training._loop.shared import predict_shared
+from gapkit.training._loop.teacher import Teacher
 from gapkit.training._module import TorchPredictor, send
-from gapkit.training._ranks import Ranks
-from gapkit.training._resume import check_where
-from gapkit.training._schedule import learning_rate
-from gapkit.training._shared import predict_shared
-from gapkit.training._state import read_state, write_state
-from gapkit.training._teacher import Teacher
+from gapkit.training._runs.averaging import move_mean
+from gapkit.training._runs.epoch import Epoch, Pretraining
+from gapkit.training._runs.resume import check_where
+from gapkit.training._runs.state import read_state, write_state
 
 _SECONDS_BETWEEN = 0.5  # two minibatch GAPs: one takes a millisecond or two
 

@@ -12,9 +12,9 @@ from typing import Any
 from gapkit._settings import describe_settings, take_settings
 from gapkit.errors import GapkitError, UsageError
 from gapkit.plugins import find_predictor
-from gapkit.training._config import TrainingConfig
-from gapkit.training._epoch import Epoch
-from gapkit.training._train import train
+from gapkit.training._loop.config import TrainingConfig
+from gapkit.training._loop.train import train
+from gapkit.training._runs.epoch import Epoch
 
 _OF_A_RUN = ("predictor", "name", "seeds", "init", "teacher")
 

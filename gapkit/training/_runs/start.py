@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 
 from gapkit.errors import DataError
 from gapkit.training._module import TorchPredictor
-from gapkit.training._weights import read_weights
+from gapkit.training._runs.weights import read_weights
 
 
 def start_from(module: TorchPredictor, run: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""Recurrent layers: torch's with each video's own last frame, and the layer-normalised one."""

@@ -1,0 +1,1 @@
+"""The bundled trainer: settings, steps, losses, ranks, and several runs one after another."""

@@ -1,0 +1,1 @@
+"""Run folders: what they hold, going on from them, and what is made of their weights."""
