@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench table2 clean
 
 help:  ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.train  ## install, then run the whole way on a synthetic corpus (minutes)
 	$(BIN)/gapkit demo
@@ -22,6 +22,9 @@ lint: $(VENV)/.dev  ## style, types, import contracts
 
 bench: $(VENV)/.dev  ## time gapkit side by side with other libraries
 	$(BIN)/pytest bench/*.py --benchmark-only --benchmark-columns=min,median,max,rounds
+
+table2: $(VENV)/.dev  ## the paper's Table 2 in small, on a synthetic corpus
+	$(BIN)/python bench/table2.py
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)
