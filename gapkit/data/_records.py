@@ -105,7 +105,8 @@ def _to_video(context: Any, lists: Any, scanned: Scanned | None) -> Video:
             f"no id: neither 'video_id' nor 'id' is among its features {sorted(context)}."
         )
     video_id = context[key].bytes_list.value[0].decode("utf-8", "replace")
-    labels = np.array(context["labels"].int64_list.value if "labels" in context else [], np.int64)
+    true = context["labels"].int64_list.value if "labels" in context else ()
+    labels = np.fromiter(true, np.int64, len(true))  # in half the time of np.array
     lists = lists if scanned is None else scanned.frames
     if lists:
         level = "frame"

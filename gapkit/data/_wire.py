@@ -70,9 +70,12 @@ def _frames(data: bytes, at: int, stop: int) -> NDArray[np.uint8] | None:
     num_frames, rest = divmod(stop - at, end - at)
     if not begin < end == list_end == feature_end or rest:
         return None
-    rows = np.frombuffer(data, np.uint8, stop - at, at).reshape(num_frames, end - at)
-    head = rows[:, : begin - at]
-    return rows[:, begin - at :] if (head == head[0]).all() else None
+    row_bytes = end - at
+    for place in range(at, begin):  # strides of bytes: a third of the time of a NumPy comparison
+        if data[place:stop:row_bytes].count(data[place]) != num_frames:
+            return None
+    rows = np.frombuffer(data, np.uint8, stop - at, at).reshape(num_frames, row_bytes)
+    return rows[:, begin - at :]
 
 
 def _field(data: bytes, at: int, stop: int, tag: int | None = None) -> tuple[int, int]:
