@@ -23,8 +23,8 @@ lint: $(VENV)/.dev  ## style, types, import contracts
 bench: $(VENV)/.dev  ## time gapkit side by side with other libraries
 	$(BIN)/pytest bench/*.py --benchmark-only --benchmark-columns=min,median,max,rounds
 
-table2: $(VENV)/.dev  ## the paper's Table 2 in small, on a synthetic corpus
-	$(BIN)/python bench/table2.py
+table2: $(VENV)/.dev  ## the paper's Table 2 in small, on a synthetic corpus; AUDIOSET=FOLDER: and on AudioSet
+	$(BIN)/python bench/table2.py $(if $(AUDIOSET),--audioset $(AUDIOSET))
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV)
