@@ -98,7 +98,7 @@ def _print_report(report: FileReport, truth: Labels | None) -> None:
     print(f"{report.path}: {verdict}, {report.kind} ({report.format})")
     for finding in report.notes:
         print(f"  note: {' '.join(finding.message.split())}")
-    _print_distribution(report.distribution, truth, is_labels=report.kind == "labels")
+    _print_distribution(report.distribution, _names(report, truth), report.kind == "labels")
     if report.coverage is not None:
         print(
             f"  of {plural(report.coverage.num_labelled, 'labelled video')} it lacks "
@@ -106,7 +106,16 @@ def _print_report(report: FileReport, truth: Labels | None) -> None:
         )
 
 
-def _print_distribution(found: Distribution, truth: Labels | None, *, is_labels: bool) -> None:
+def _names(report: FileReport, truth: Labels | None) -> list[str] | None:
+    """Of the labels: those of --labels, else a labels file's own."""
+    from gapkit.io import read_labels
+
+    if truth is None and report.kind == "labels" and report.is_ok:
+        truth = read_labels(report.path)
+    return None if truth is None else truth.label_names
+
+
+def _print_distribution(found: Distribution, names: list[str] | None, is_labels: bool) -> None:
     classes = "unknown" if found.num_classes is None else f"{found.num_classes:,}"
     noun = "label" if is_labels else "prediction"
     top = "" if is_labels else f"top {found.top_k}, "
@@ -123,7 +132,6 @@ def _print_distribution(found: Distribution, truth: Labels | None, *, is_labels:
         if values is not None:
             rows.append([name, *(f"{value:.4g}" for value in values)])
     print_table(["", *_QUANTILES], rows, indent=2)
-    names = None if truth is None else truth.label_names
     shares = ", ".join(
         f"{label}{f' {names[label]}' if names and label < len(names) else ''} "
         f"({count / max(found.num_videos, 1):.1%})"

@@ -79,7 +79,7 @@ def _row(split: SplitFigures) -> list[str]:
 
 
 def _listed(counts: list[tuple[str, int]]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts) or "none"
+    return "; ".join(f"{name} {count:,}" for name, count in counts if count) or "none"
 
 
 def _layout(split: SplitFigures) -> str:

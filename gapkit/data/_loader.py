@@ -132,6 +132,7 @@ class Loader:
             ("num_runs", num_runs, 1),
             ("num_threads", num_threads, 0),
             ("num_ahead", num_ahead, 1),
+            ("seed", seed, 0),
         ):
             if value is not None and value < least:
                 raise UsageError(f"{name} is {value}. It must be {least} or more.")
@@ -145,6 +146,7 @@ class Loader:
         self.stride = store.stride if stride is None else stride
         self.max_frames = max_frames
         self._starts = starts if callable(starts) else STARTS[starts]
+        self._starts_name = getattr(starts, "__qualname__", "") if callable(starts) else starts
         self._rank, self._num_ranks = rank, num_ranks
         self._run_length, self._num_runs = run_length, num_runs
         self._num_threads, self._num_ahead = num_threads, num_ahead
@@ -155,7 +157,7 @@ class Loader:
         return -(-len(self.store) // (self.batch_size * self._num_ranks))
 
     @property
-    def position(self) -> dict[str, int | None]:
+    def position(self) -> dict[str, int | str | None]:
         """The batch that comes next, for `resume`: JSON."""
         epoch, batch = self._next
         return {
@@ -164,6 +166,9 @@ class Loader:
             "seed": self.seed,
             "global_batch_size": self.batch_size * self._num_ranks,
             "num_videos": len(self.store),
+            "stride": self.stride,
+            "max_frames": self.max_frames,
+            "starts": self._starts_name,
             "run_length": self._run_length,
             "num_runs": None if self._run_length is None else self._num_runs,
         }
@@ -177,7 +182,18 @@ class Loader:
             Of the epoch, at least 0.
         first_batch : int
             How many to leave out: those that follow are as if they had not been.
+
+        Raises
+        ------
+        UsageError
+            One of them is below 0.
         """
+        for name, value in (("number", number), ("first_batch", first_batch)):
+            if value < 0:
+                raise UsageError(f"{name} is {value}. It must be 0 or more.")
+        return self._epoch(number, first_batch)
+
+    def _epoch(self, number: int, first_batch: int) -> Iterator[Example]:
         rng = np.random.default_rng([self.seed, number])
         order_N, read_N = self._draw_order(rng)
         start_N = self._draw_starts(rng, order_N)
@@ -215,7 +231,8 @@ class Loader:
         Raises
         ------
         UsageError
-            The position is of another seed, batch size, number of videos or length of runs.
+            The position is of another seed, batch size, number of videos, length of runs, or of
+            other crops.
         """
         for name, value in self.position.items():
             if name not in ("epoch", "batch") and position.get(name) != value:

@@ -76,10 +76,11 @@ class FrameStore:
         self.num_frames: NDArray[np.int64] = self._read_num_frames()
         self._row_N = self._read_rows()
         self._check_count(len(self.num_frames))
-        self._shards = Shards(self.path, meta)
+        self._folder = self.path.absolute()  # what is read later is read there, whatever the cwd
+        self._shards = Shards(self._folder, meta)
 
     def __reduce__(self) -> tuple[type[FrameStore], tuple[Path]]:
-        return FrameStore, (self.path,)  # a spawned worker opens it anew
+        return FrameStore, (self._folder,)  # a spawned worker opens it anew
 
     def __len__(self) -> int:
         return len(self.num_frames)
@@ -93,12 +94,12 @@ class FrameStore:
     @property
     def verticals(self) -> list[list[str]] | None:
         """The verticals of each label; None where they are not known."""
-        return read_names(pq.read_schema(self.path / LABELS_FILE))[1]
+        return read_names(pq.read_schema(self._folder / LABELS_FILE))[1]
 
     @cached_property
     def labels(self) -> Labels:
         """Ids and true labels, in the order of the store; read when they are first asked for."""
-        labels = read_labels(self.path / LABELS_FILE)
+        labels = read_labels(self._folder / LABELS_FILE)
         self._check_count(len(labels))
         if labels.num_classes != self.num_classes:
             raise DataError(
@@ -197,7 +198,7 @@ class FrameStore:
 
     def truth(self, indices: ArrayLike) -> NDArray[np.bool_]:
         """Return the true labels of videos, dense: (B, num_classes) bool."""
-        index_B = np.asarray(indices, np.int64)
+        index_B = _whole("indices", indices)
         begin_B = self.labels.offsets[index_B]
         count_B = self.labels.offsets[index_B + 1] - begin_B
         before_B = np.cumsum(count_B) - count_B
@@ -210,8 +211,8 @@ class FrameStore:
         self, indices: ArrayLike, starts: ArrayLike, stride: int, max_frames: int | None
     ) -> _Place:
         """Where crops lie."""
-        index_B = np.atleast_1d(np.asarray(indices, np.int64))
-        start_B = np.asarray(starts, np.int64)
+        index_B = np.atleast_1d(_whole("indices", indices))
+        start_B = _whole("starts", starts)
         if index_B.ndim != 1 or start_B.shape not in ((), index_B.shape):
             raise UsageError(
                 f"indices of shape {index_B.shape} and starts of shape {start_B.shape} do not "
@@ -242,9 +243,9 @@ class FrameStore:
             raise UsageError(f"{self.path}: no video {wrong}: there are {len(self)}, from 0.")
         if start_B.size and start_B.min() < 0:
             raise UsageError(f"start is {start_B.min()}. A crop starts at frame 0 or later.")
-        if stride < 1:
+        if _whole("stride", stride) < 1:
             raise UsageError(f"stride is {stride}. It must be 1 or more.")
-        if max_frames is not None and max_frames < 1:
+        if max_frames is not None and _whole("max_frames", max_frames) < 1:
             raise UsageError(f"max_frames is {max_frames}. Keep at least 1 frame.")
 
     def _read_num_frames(self) -> NDArray[np.int64]:
@@ -281,3 +282,11 @@ class FrameStore:
                 f"{num_stored} videos. Import the split again."
             )
         return np.asarray(row_N)
+
+
+def _whole(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Whole numbers, which no others are taken for: a mask is no index."""
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise UsageError(f"{name} is of {array.dtype}, as {array.flat[0]!r}. Give whole numbers.")
+    return array.astype(np.int64)

@@ -2,6 +2,9 @@
 
 import json
 
+from gapkit import Labels
+from gapkit.io import write_labels
+
 HEADER = "VideoId,LabelConfidencePairs\n"
 
 
@@ -50,6 +53,13 @@ def test_a_labels_file_is_checked_as_one(cli, data):
     text = cli("check", data / "val" / "labels.parquet").succeeds().stdout
     assert "ok, labels (parquet)" in text
     assert "60 videos" in text
+
+
+def test_labels_are_told_by_the_names_that_their_file_holds(cli, tmp_path):
+    labels = Labels(["a", "b"], [[0, 2], [2]], num_classes=3, label_names=["one", "two", "three"])
+    write_labels(tmp_path / "labels.parquet", labels)
+    text = cli("check", tmp_path / "labels.parquet").succeeds().stdout
+    assert "2 three (100.0%), 0 one (50.0%)" in text
 
 
 def test_machines_read_it(cli, tmp_path):

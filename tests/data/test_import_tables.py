@@ -111,6 +111,22 @@ def test_an_npz_of_vectors(tmp_path, labels):
     np.testing.assert_array_equal(store.crops([3, 1]).features["clip"], vectors()["clip"][[3, 1]])
 
 
+def test_arrays_of_an_npz_that_are_no_features_are_left_out(tmp_path):
+    more = {
+        "version": np.array(3),
+        "scale": np.array(0.5),
+        "label_names": np.array(["a", "b", "c", "d", "e"]),
+        "phase": np.ones(4, complex),
+        "title": np.array([["x", "y"]] * 4),
+    }
+    arrays = {"id": np.array(IDS), "clip": vectors()["clip"].astype(">f8"), **more}
+    np.savez(tmp_path / "a.npz", **arrays)
+    result = import_embeddings([tmp_path / "a.npz"], tmp_path / "val", num_classes=5)
+    assert result.meta.feature_sizes == {"clip": vectors()["clip"].shape[1]}
+    crops = FrameStore(tmp_path / "val").crops([3, 1])
+    np.testing.assert_array_equal(crops.features["clip"], vectors()["clip"][[3, 1]])
+
+
 @pytest.mark.parametrize("layout", ["padded", "joined"])
 def test_an_npz_of_frames(tmp_path, layout):
     arrays = {
@@ -239,6 +255,10 @@ WRONG_ARRAYS = {
     "id of floats": (
         {"id": np.ones(4), "clip": CLIP},
         ["array 'id': float64", "one string a video"],
+    ),
+    "bytes": (
+        {"id": np.array([b"a", b"b", b"\xff", b"d"]), "clip": CLIP},
+        ["array 'id': b'\\xff' is not UTF-8"],
     ),
     "rows": ({"id": IDS, "clip": CLIP[:3]}, ["array 'clip': 3 rows, and 'id' has 4"]),
     "objects": (

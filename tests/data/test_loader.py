@@ -6,6 +6,7 @@ import pytest
 import records
 
 from gapkit.data import FrameStore, Loader, import_tfrecords
+from gapkit.data._loader import start_at_zero
 from gapkit.data._order import draw_runs
 from gapkit.errors import UsageError
 
@@ -126,9 +127,16 @@ def test_a_position_goes_on_where_it_was(store, num_taken):
 
 def test_a_position_of_another_loader_is_refused(store):
     position = Loader(store, batch_size=4).position
-    for other in (Loader(store, batch_size=5), Loader(store, batch_size=4, seed=1)):
+    for other in (
+        {"batch_size": 5},
+        {"seed": 1},
+        {"starts": "code"},
+        {"starts": start_at_zero},
+        {"stride": 3},
+        {"max_frames": 2},
+    ):
         with pytest.raises(UsageError, match="does not fit"):
-            other.resume(position)
+            Loader(store, **{"batch_size": 4, **other}).resume(position)
     Loader(store, batch_size=2, num_ranks=2).resume(position)
 
 
@@ -170,12 +178,19 @@ def test_an_error_in_a_thread_comes_to_the_one_who_asks(store):
         ({"num_ahead": 0}, "num_ahead is 0"),
         ({"run_length": 0}, "run_length is 0"),
         ({"run_length": 2, "num_runs": 0}, "num_runs is 0"),
+        ({"seed": -1}, "seed is -1"),
         ({"starts": "middle"}, "starts is 'middle'. Use paper, code, zero"),
     ],
 )
 def test_bad_options_are_named(store, options, words):
     with pytest.raises(UsageError, match=words):
         Loader(store, batch_size=4, **options)
+
+
+@pytest.mark.parametrize(("number", "first_batch"), [(-1, 0), (0, -1)])
+def test_epochs_and_batches_count_from_0(store, number, first_batch):
+    with pytest.raises(UsageError, match="is -1"):
+        Loader(store, batch_size=4).epoch(number, first_batch=first_batch)
 
 
 RUNS = [(1, 1), (4, 2), (5, 3), (7, 1), (3, 100), (23, 1), (100, 2)]

@@ -114,11 +114,25 @@ def test_truth_is_the_dense_labels(store, videos):
         ({"indices": [0], "starts": -2}, "start is -2"),
         ({"indices": [0], "stride": 0}, "stride is 0"),
         ({"indices": [0], "max_frames": 0}, "max_frames is 0"),
+        ({"indices": [True, False]}, "indices is of bool"),
+        ({"indices": [0.7]}, "indices is of float64, as .*0.7"),
+        ({"indices": ["a"]}, "indices is of <U1"),
+        ({"indices": [0], "starts": 0.9}, "starts is of float64"),
+        ({"indices": [0], "stride": 2.5}, "stride is of float64"),
+        ({"indices": [0], "max_frames": 1.5}, "max_frames is of float64"),
     ],
 )
 def test_wrong_arguments_are_usage_errors(store, arguments, words):
     with pytest.raises(UsageError, match=words):
         store.crops(**arguments)
+
+
+def test_a_store_at_a_relative_path_is_read_from_any_folder(store, monkeypatch, tmp_path):
+    expected = store.crops([3]).features["rgb"]
+    monkeypatch.chdir(store.path.parent)
+    opened = FrameStore(store.path.name)
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(opened.crops([3]).features["rgb"], expected)
 
 
 def test_videos_of_many_record_batches_are_found(videos, tmp_path, monkeypatch):

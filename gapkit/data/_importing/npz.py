@@ -43,7 +43,7 @@ def read_npz(path: Path) -> pa.Table:
                 f"{path}: array 'id': {ids.dtype} of shape {ids.shape}. Give one string a video."
             )
         if ids.dtype.kind == "S":
-            ids = np.char.decode(ids, "utf-8")
+            ids = _decode(path, ids)
         columns: dict[str, pa.Array] = {"id": pa.array(ids)}
         if "labels" in arrays:
             columns["labels"] = _labels(path, arrays, len(ids))
@@ -76,6 +76,15 @@ def _array(path: Path, arrays: Any, name: str) -> NDArray[Any]:
     return array
 
 
+def _decode(path: Path, ids: NDArray[np.bytes_]) -> NDArray[np.str_]:
+    try:
+        return np.char.decode(ids, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: array 'id': {error.object!r} is not UTF-8. Give strings."
+        ) from None
+
+
 def _labels(path: Path, arrays: Any, num_videos: int) -> pa.Array:
     labels = _array(path, arrays, "labels")
     if "label_offsets" in arrays:
@@ -98,15 +107,16 @@ def _labels(path: Path, arrays: Any, num_videos: int) -> pa.Array:
 
 def _feature(path: Path, arrays: Any, name: str, num_videos: int) -> pa.Array:
     values = _array(path, arrays, name)
-    if values.ndim == 1:  # no feature: a column that the table ignores
-        return pa.array(values)
+    if values.ndim < 2 or values.dtype.kind in "USM":  # no feature: ignored, and told by its name
+        return pa.nulls(num_videos)
     if values.ndim > 3 or values.dtype.kind not in "fu" or not values.size:
         raise DataError(
             f"{path}: array {name!r}: {values.dtype} of shape {values.shape}. Give (N, D) floats, "
             f"or uint8 frames: (N, T, D), or (F, D) with 'frame_offsets'."
         )
     vectors = pa.FixedSizeListArray.from_arrays(
-        pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[-1]
+        pa.array(np.ascontiguousarray(values, values.dtype.newbyteorder("=")).reshape(-1)),
+        values.shape[-1],
     )
     if values.ndim == 2 and "frame_offsets" not in arrays:
         return vectors
