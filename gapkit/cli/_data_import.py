@@ -108,7 +108,10 @@ def _tell_of_finished(output: Path) -> None:
 def _print_result(output: Path, result: ImportResult) -> None:
     meta = result.meta
     if result.was_complete:
-        print(f"{output}: complete already, {plural(meta.num_videos, 'video')} of the same files")
+        listed = plural(meta.num_videos, "video")
+        if result.num_videos != meta.num_videos:
+            listed = f"{result.num_videos:,} of {listed}, after a holdout,"
+        print(f"{output}: complete already, {listed} of the same files")
         return
     features = " + ".join(f"{name} {size}" for name, size in meta.feature_sizes.items())
     print(

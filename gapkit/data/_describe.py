@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gapkit.data._describe_warnings import warn_of_pairs, warn_of_split
-from gapkit.data._pending import read_holdout
+from gapkit.data._pending import read_origin
 from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, missing_split, split_folders
 from gapkit.data._store import FrameStore
 from gapkit.data._vocabulary import read_names
@@ -148,7 +148,6 @@ def _describe_split(folder: Path, split: SplitColumns, warnings: list[str]) -> S
         names = split.names or [str(label) for label in range(num_classes)]
         return [(names[label], int(counts_C[label])) for label in labels]
 
-    about = read_holdout(folder)
     return SplitFigures(
         name=split.name,
         num_videos=len(split.ids),
@@ -167,7 +166,7 @@ def _describe_split(folder: Path, split: SplitColumns, warnings: list[str]) -> S
         has_names=split.names is not None,
         num_unseen=int((counts_C == 0).sum()),
         num_unlabelled=int((split.num_labels == 0).sum()),
-        held_out_of=about["from"] if about and about["to"] == split.name else None,
+        held_out_of=read_origin(folder),
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
         warnings=warnings,
     )

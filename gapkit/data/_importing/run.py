@@ -33,6 +33,8 @@ class ImportResult:
 
     meta: SplitMeta
     """The split"""
+    num_videos: int
+    """Videos that it lists: fewer than its shards hold, where a holdout has taken some"""
     was_complete: bool
     """Whether the split of the same files was there already"""
     num_unlabelled: int
@@ -85,6 +87,7 @@ def run_import(plan: Plan, output: Path, conduct: Conduct, before: Before | None
             discard(output)
             return ImportResult(
                 meta=there.meta,
+                num_videos=there.num_videos,
                 was_complete=True,
                 num_unlabelled=there.num_unlabelled,
                 vocabulary=plan.vocabulary.source,
@@ -101,6 +104,7 @@ def run_import(plan: Plan, output: Path, conduct: Conduct, before: Before | None
             discard(output)
             return ImportResult(
                 meta=before.meta,
+                num_videos=before.meta.num_videos,
                 was_complete=True,
                 num_unlabelled=0,
                 vocabulary=plan.vocabulary.source,
@@ -155,6 +159,7 @@ def _import(
     unlabelled = table["labels"].combine_chunks().value_lengths().to_numpy() == 0
     return ImportResult(
         meta=written[0],
+        num_videos=written[0].num_videos,
         was_complete=False,
         num_unlabelled=int(np.count_nonzero(unlabelled)),
         vocabulary=plan.vocabulary.source,

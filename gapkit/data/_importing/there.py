@@ -22,6 +22,7 @@ class There:
     """A split in the place of the import."""
 
     meta: SplitMeta
+    num_videos: int
     num_unlabelled: int
 
 
@@ -46,7 +47,7 @@ def find_same(output: Path, plan: Plan) -> There | None:
         and [source.crc32c for source in meta.sources] == [f.checksum() for f in plan.inputs]
     )
     unlabelled = int((np.diff(labels.offsets) == 0).sum())
-    return There(meta=meta, num_unlabelled=unlabelled) if same else None
+    return There(meta=meta, num_videos=len(store), num_unlabelled=unlabelled) if same else None
 
 
 def _cuts_alike(store: FrameStore, plan: Plan) -> bool:
