@@ -112,6 +112,10 @@ def _print_result(output: Path, result: ImportResult) -> None:
         if result.num_videos != meta.num_videos:
             listed = f"{result.num_videos:,} of {listed}, after a holdout,"
         print(f"{output}: complete already, {listed} of the same files")
+        if result.has_other_names:
+            note(
+                f"its labels are not named as in {result.vocabulary}: gapkit data names names them."
+            )
         return
     features = " + ".join(f"{name} {size}" for name, size in meta.feature_sizes.items())
     print(

@@ -41,6 +41,8 @@ class ImportResult:
     """Videos without labels"""
     vocabulary: str
     """Where the number of labels comes from"""
+    has_other_names: bool = False
+    """Whether the split that was there names its labels otherwise"""
     num_added: int = 0
     """Videos that this import put into it"""
     num_cut: int = 0
@@ -91,6 +93,7 @@ def run_import(plan: Plan, output: Path, conduct: Conduct, before: Before | None
                 was_complete=True,
                 num_unlabelled=there.num_unlabelled,
                 vocabulary=plan.vocabulary.source,
+                has_other_names=there.has_other_names,
             )
         if (output / SPLIT_FILE).is_file() and not conduct.overwrite:
             raise DataError(
