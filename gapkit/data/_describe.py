@@ -62,6 +62,12 @@ class SplitFigures:
     """Labels that no video has"""
     num_unlabelled: int
     """Videos without labels"""
+    max_frames: int | None
+    """Frames beyond were cut; None where all were kept"""
+    num_cut: int
+    """Videos that lost frames so when they were imported, those held out since included"""
+    num_faults: int
+    """Records that --skip-corrupt left out then"""
     held_out_of: str | None
     """The split that it was held out of, with which it shares its shards"""
     size_bytes: int
@@ -166,6 +172,9 @@ def _describe_split(folder: Path, split: SplitColumns, warnings: list[str]) -> S
         has_names=split.names is not None,
         num_unseen=int((counts_C == 0).sum()),
         num_unlabelled=int((split.num_labels == 0).sum()),
+        max_frames=split.meta.max_frames,
+        num_cut=split.meta.num_cut,
+        num_faults=split.meta.num_faults,
         held_out_of=read_origin(folder),
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
         warnings=warnings,

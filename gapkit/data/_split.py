@@ -49,6 +49,8 @@ class SplitMeta:
     """Frames beyond were cut; None where all were kept"""
     num_cut: int = 0
     """Videos that lost frames so"""
+    num_faults: int = 0
+    """Records, or ends of files, that were left out because they can't be read or don't fit"""
     checksums: dict[str, int] = field(default_factory=dict, compare=False)
     """CRC32C of shards and of labels.parquet, by name; of an older split there are none"""
     version: int = VERSION
@@ -119,6 +121,7 @@ def _wrong_field(meta: SplitMeta) -> str | None:
         "sources": all(_is_count(s.size_bytes) and _is_count(s.crc32c) for s in meta.sources),
         "max_frames": meta.max_frames is None or _is_count(meta.max_frames, 1),
         "num_cut": _is_count(meta.num_cut),
+        "num_faults": _is_count(meta.num_faults),
         "checksums": _are_counts(meta.checksums),
     }
     return next((name for name, sound in is_sound.items() if not sound), None)

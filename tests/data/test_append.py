@@ -99,7 +99,11 @@ def cut_short(folder):
         (other_feature, {}, ["b: frame-level features {'rgb': 3}", "'audio': 2", "one kind"]),
         (other_level, {}, ["b: video-level features {'mean_rgb': 3}", "frame-level", "one kind"]),
         (known_id, {}, ["b: video 'f0v3' is in", "val already", "Import each video once"]),
-        (large_label, {}, ["b: video 'w': label 7 is out of range for num_classes=7"]),
+        (
+            large_label,
+            {},
+            ["b: record 0 at byte 0: video 'w': label 7 is out of range for num_classes=7"],
+        ),
         (cut_short, {}, ["b: record 1 at byte", "cut short", "again"]),
         (lambda folder: [folder / "b"], {}, ["b: no such file. Check the path"]),
         (known_id, {"num_classes": 8}, ["val: --num-classes is 7 there, not 8", "--overwrite"]),

@@ -164,6 +164,24 @@ def test_finished_shards_of_other_content_are_not(interrupted, tmp_path, change)
     assert contents(output) == contents(tmp_path / "new")
 
 
+def test_finished_shards_of_labels_beyond_are_read_again(interrupted):
+    files, output, whole = interrupted
+    with pytest.raises(DataError, match=r"a0: record \d+ at byte \d+: video .* num_classes=2"):
+        import_tfrecords(files, output, num_classes=2)
+    import_tfrecords(files, output, num_classes=7)
+    assert contents(output) == whole
+
+
+def test_what_fitted_fewer_labels_is_not_used_for_more(tmp_path, monkeypatch):
+    files = write_files(tmp_path, 3)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            import_tfrecords(files, tmp_path / "val", num_classes=4, skip_corrupt=True)
+    result = import_tfrecords(files, tmp_path / "val", num_classes=7, skip_corrupt=True)
+    assert (result.num_shards_found, result.num_added, result.faults) == (0, 15, [])
+
+
 def test_two_imports_to_one_place_at_once_are_refused(tmp_path):
     files = write_files(tmp_path, 1)
     with (

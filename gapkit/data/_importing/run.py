@@ -153,6 +153,9 @@ def _import(
         files = [Path(task.path) for task in tasks]
         table = gather_labels(staging.places.parts, parts, files, before)
         meta = _meta(plan, parts, before)
+        faults = [fault for part in parts for fault in part.faults]
+        if faults and not meta.num_videos:
+            raise DataError(f"{faults[0]} No other record can be imported.")
         staging.link([] if before is None else before.meta.shards)
         written: list[SplitMeta] = []
         staging.install(
@@ -170,7 +173,7 @@ def _import(
         num_cut=sum(part.num_cut for part in parts),
         num_known_files=len(plan.inputs) - len(inputs),
         num_shards_found=sum(part.was_there for part in parts),
-        faults=[fault for part in parts for fault in part.faults],
+        faults=faults,
         ignored=plan.ignored,
     )
 
@@ -219,6 +222,7 @@ def _meta(plan: Plan, parts: list[Part], before: Before | None) -> SplitMeta:
         sources=sources,
         max_frames=plan.max_frames if plan.level == "frame" else None,
         num_cut=sum(part.num_cut for part in parts),
+        num_faults=sum(len(part.faults) for part in parts),
         checksums={part.shard: part.crc32c for part in parts},
     )
     if before is None:
@@ -230,6 +234,7 @@ def _meta(plan: Plan, parts: list[Part], before: Before | None) -> SplitMeta:
         shards={**old.shards, **new.shards},
         sources=[*old.sources, *new.sources],
         num_cut=old.num_cut + new.num_cut,
+        num_faults=old.num_faults + new.num_faults,
         checksums={**old.checksums, **new.checksums},
     )
 
