@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gapkit.data._describe_warnings import warn_of_pairs, warn_of_split
 from gapkit.data._pending import read_origin
-from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, missing_split, split_folders
+from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, no_splits, split_folders
 from gapkit.data._store import FrameStore
 from gapkit.data._vocabulary import read_names
 from gapkit.errors import DataError
@@ -103,7 +103,7 @@ def describe(data: str | os.PathLike[str]) -> list[SplitFigures]:
     data = Path(data)
     folders = [data] if (data / SPLIT_FILE).is_file() else split_folders(data)
     if not folders:
-        raise DataError(missing_split(data / "train") if data.is_dir() else f"{data}: no folder.")
+        raise DataError(no_splits(data))
     splits = [_read_columns(folder) for folder in folders]
     of_pairs = warn_of_pairs(splits)
     return [

@@ -149,6 +149,14 @@ def missing_split(folder: Path) -> str:
     )
 
 
+def no_splits(data: Path) -> str:
+    """That there is neither a split nor a folder of some."""
+    if data.is_dir():
+        return missing_split(data / "train")
+    what = "is a file" if data.exists() else "no such folder"
+    return f"{data}: {what}. Name a folder of splits, or one split in it."
+
+
 def find_labels(split: Path) -> Path:
     """Return the labels file of a split; DataError names the splits that are there."""
     finish_holdout(split)
