@@ -1,5 +1,7 @@
 """Small TFRecords, and splits by content, for the tests of imports."""
 
+import json
+
 import numpy as np
 import records
 
@@ -24,6 +26,14 @@ def write_files(folder, num_files, *, num_videos=5, **options):
         records.write_frames(folder / f"a{n}", draw(num_videos, prefix=f"f{n}v", seed=n, **options))
         for n in range(num_files)
     ]
+
+
+def change_meta(split, **changes):
+    """Change split.json of a split, and leave it without a checksum, as an older version would."""
+    path = split / "split.json"
+    about = json.loads(path.read_text()) | changes
+    about.pop("crc32", None)
+    path.write_text(json.dumps(about))
 
 
 def contents(folder):

@@ -58,7 +58,9 @@ def import_files(
     ] = False,
     skip_corrupt: Annotated[
         bool,
-        typer.Option("--skip-corrupt", help="Leave out records that can't be read, and say so."),
+        typer.Option(
+            "--skip-corrupt", help="Leave out records that can't be read or don't fit, and say so."
+        ),
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -108,7 +110,7 @@ def _tell_of_finished(output: Path) -> None:
 def _print_result(output: Path, result: ImportResult) -> None:
     meta = result.meta
     if result.was_complete:
-        print(f"{output}: complete already, {plural(meta.num_videos, 'video')} of the same files")
+        _print_complete(output, result)
         return
     features = " + ".join(f"{name} {size}" for name, size in meta.feature_sizes.items())
     print(
@@ -133,3 +135,17 @@ def _print_result(output: Path, result: ImportResult) -> None:
         note(f"left out: {fault}")
     if result.faults:
         note(f"{plural(len(result.faults), 'fault')} left out in all (--skip-corrupt).")
+
+
+def _print_complete(output: Path, result: ImportResult) -> None:
+    meta = result.meta
+    listed = plural(meta.num_videos, "video")
+    if result.num_videos != meta.num_videos:
+        listed = f"{result.num_videos:,} of {listed}, after a holdout,"
+    print(f"{output}: complete already, {listed} of the same files")
+    if result.has_other_names:
+        note(f"its labels are not named as in {result.vocabulary}: gapkit data names names them.")
+    if meta.num_cut:
+        note(f"{plural(meta.num_cut, 'video')} cut to {meta.max_frames} frames (--max-frames).")
+    if meta.num_faults:
+        note(f"{plural(meta.num_faults, 'fault')} left out in all (--skip-corrupt).")

@@ -39,6 +39,16 @@ def info(
         if split.verticals:
             print(f"{split.name}: verticals {_listed(split.verticals)} (true labels)")
         print(f"{split.name}: {_layout(split)}")
+        if split.num_cut:
+            print(
+                f"{split.name}: {plural(split.num_cut, 'video')} cut to {split.max_frames} frames "
+                f"by its import (--max-frames)"
+            )
+        if split.num_faults:
+            print(
+                f"{split.name}: {plural(split.num_faults, 'fault')} left out by its import "
+                f"(--skip-corrupt)"
+            )
         if split.held_out_of:
             print(f"{split.name}: held out of {split.held_out_of}, whose shards it shares")
     for split in splits:

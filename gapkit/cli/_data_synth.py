@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gapkit.cli._console import Progress, plural
+from gapkit.cli._console import Progress, note, plural
 from gapkit.cli._options import Overwrite
 from gapkit.errors import UsageError
 
@@ -54,10 +54,11 @@ def synth(
     )
     if part is not None:
         print(f"part {part}: {plural(made.num_written, 'video')} written")
-    print(
-        f"next: gapkit data import {output}/train-*.tfrecord -o data/train\n"
-        f"best GAP on val that the noise of the labels allows: {made.best_gap:.4f}"
-    )
+    if made.num_written:
+        print(f"next: gapkit data import {output}/train-*.tfrecord -o data/train")
+    else:
+        note(f"part {part} has no shard: there are fewer, of 1,000 videos each. Make fewer parts.")
+    print(f"best GAP on val that the noise of the labels allows: {made.best_gap:.4f}")
 
 
 def _parse_part(text: str) -> tuple[int, int]:

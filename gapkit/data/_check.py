@@ -40,6 +40,8 @@ def check_split(
 ) -> SplitReport:
     """Return what is wrong with a split: each file is read, and compared with its checksum.
 
+    What the shards hold of each video is compared with its frames and with split.json, too.
+
     Parameters
     ----------
     path : path
@@ -84,11 +86,12 @@ def check_split(
         store = FrameStore(path)
         num_videos = len(store)
         _ = store.labels
-        store.open_shards()
+        store.check_shards()
     except DataError as error:
         if not problems:  # else it is the same, in other words
             problems.append(_finding("unreadable", str(error)))
-    return _report(path, num_videos, len(summed), problems, _notes(names, summed))
+    num_files = len(summed) + (meta.crc32 is not None)
+    return _report(path, num_videos, num_files, problems, _notes(meta, names, summed))
 
 
 def _check_file(
@@ -111,7 +114,7 @@ def _check_file(
     )
 
 
-def _notes(names: list[str], summed: list[str]) -> list[Finding]:
+def _notes(meta: SplitMeta, names: list[str], summed: list[str]) -> list[Finding]:
     if not summed:
         message = (
             "made by an older version: it has no checksums, and only its structure was checked"
@@ -119,6 +122,9 @@ def _notes(names: list[str], summed: list[str]) -> list[Finding]:
         return [_finding("no_checksums", message)]
     if LABELS_FILE not in summed:
         message = f"{LABELS_FILE}: without a checksum, an interrupted command left it so"
+        return [_finding("no_checksum", message)]
+    if meta.crc32 is None:
+        message = f"{SPLIT_FILE}: made by an older version: without a checksum"
         return [_finding("no_checksum", message)]
     absent = [name for name in names if name not in summed]
     if absent:

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gapkit.data._describe_warnings import warn_of_pairs, warn_of_split
-from gapkit.data._pending import read_holdout
-from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, missing_split, split_folders
+from gapkit.data._pending import read_origin
+from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, no_splits, split_folders
 from gapkit.data._store import FrameStore
 from gapkit.data._vocabulary import read_names
 from gapkit.errors import DataError
@@ -62,6 +62,12 @@ class SplitFigures:
     """Labels that no video has"""
     num_unlabelled: int
     """Videos without labels"""
+    max_frames: int | None
+    """Frames beyond were cut; None where all were kept"""
+    num_cut: int
+    """Videos that lost frames so when they were imported, those held out since included"""
+    num_faults: int
+    """Records that --skip-corrupt left out then"""
     held_out_of: str | None
     """The split that it was held out of, with which it shares its shards"""
     size_bytes: int
@@ -97,7 +103,7 @@ def describe(data: str | os.PathLike[str]) -> list[SplitFigures]:
     data = Path(data)
     folders = [data] if (data / SPLIT_FILE).is_file() else split_folders(data)
     if not folders:
-        raise DataError(missing_split(data / "train") if data.is_dir() else f"{data}: no folder.")
+        raise DataError(no_splits(data))
     splits = [_read_columns(folder) for folder in folders]
     of_pairs = warn_of_pairs(splits)
     return [
@@ -148,7 +154,6 @@ def _describe_split(folder: Path, split: SplitColumns, warnings: list[str]) -> S
         names = split.names or [str(label) for label in range(num_classes)]
         return [(names[label], int(counts_C[label])) for label in labels]
 
-    about = read_holdout(folder)
     return SplitFigures(
         name=split.name,
         num_videos=len(split.ids),
@@ -167,7 +172,10 @@ def _describe_split(folder: Path, split: SplitColumns, warnings: list[str]) -> S
         has_names=split.names is not None,
         num_unseen=int((counts_C == 0).sum()),
         num_unlabelled=int((split.num_labels == 0).sum()),
-        held_out_of=about["from"] if about and about["to"] == split.name else None,
+        max_frames=split.meta.max_frames,
+        num_cut=split.meta.num_cut,
+        num_faults=split.meta.num_faults,
+        held_out_of=read_origin(folder),
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
         warnings=warnings,
     )

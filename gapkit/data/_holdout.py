@@ -20,8 +20,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gapkit.data._labels_checksum import forget_labels_checksum, note_labels_checksum
-from gapkit.data._pending import HOLDOUT_KEY, finish_holdout, pending_folder, read_holdout
-from gapkit.data._split import FILES, LABELS_FILE, SplitMeta
+from gapkit.data._pending import (
+    HOLDOUT_KEY,
+    ORIGIN_KEY,
+    finish_holdout,
+    pending_folder,
+    read_holdout,
+    read_origin,
+)
+from gapkit.data._split import FILES, LABELS_FILE
 from gapkit.data._store import FrameStore
 from gapkit.errors import DataError, UsageError
 
@@ -66,15 +73,16 @@ def hold_out(
     num_videos : int
         Videos of the holdout, at least 1, and fewer than the source has.
     overwrite : bool
-        Replace a `target` that is there. One that was held out of `source` is drawn anew from the
-        videos of both.
+        Replace a `target` that is there. One that lists other videos of the same shards, as a
+        holdout of `source` does, is drawn anew from the videos of both.
 
     Raises
     ------
     UsageError
         num_videos is out of range, or a name is that of no folder in `data`.
     DataError
-        There is no source, it is damaged, the target is there already, or can't be written.
+        There is no source, it is damaged, the target is there already, was held out of a split of
+        other shards, or can't be written.
 
     Examples
     --------
@@ -101,14 +109,19 @@ def hold_out(
     shutil.rmtree(data / f".{target}.pending.old", ignore_errors=True)  # what one replaced
     there = FrameStore(data / source)
     table = _with_rows(pq.read_table(data / source / LABELS_FILE))
-    held = _held_before(data, there.meta, source, target)
+    held, origin = _held_before(data / target, there, table), read_origin(data / target)
+    if held is None and origin not in (None, source):
+        raise DataError(
+            f"{data / target}: was held out of {origin}, and its videos may be nowhere else. "
+            f"Choose another --to, or remove the folder."
+        )
     if held is None and (data / target).exists() and not overwrite:
         raise DataError(
-            f"{data / target}: is there already, and was not held out of {source}. "
+            f"{data / target}: is there already, and is no holdout of what {source} now is. "
             f"Pass --overwrite to replace it."
         )
     if held is not None:
-        if len(held) == num_videos:
+        if len(held) == num_videos and origin in (None, source):
             return HoldoutResult(num_held=num_videos, num_left=len(table), was_complete=True)
         if not overwrite:
             raise DataError(
@@ -153,21 +166,15 @@ def _in_order(table: pa.Table) -> pa.Table:
     return table.take(pc.sort_indices(table["row"])).combine_chunks()
 
 
-def _held_before(data: Path, meta: SplitMeta, source: str, target: str) -> pa.Table | None:
-    """The labels of a target that was held out of the same shards, of what the source now is."""
-    about = read_holdout(data / target)
-    if about is None or (about["from"], about["to"]) != (source, target):
-        return None
-    if read_holdout(data / source) is None:  # imported anew: it has all videos again
-        return None
-    return pq.read_table(data / target / LABELS_FILE) if meta == _meta(data / target) else None
-
-
-def _meta(split: Path) -> SplitMeta | None:
+def _held_before(target: Path, source: FrameStore, table: pa.Table) -> pa.Table | None:
+    """The labels of a target that lists other videos of the source's shards than the source."""
     try:
-        return SplitMeta.read(split)
-    except DataError:
+        if FrameStore(target).meta != source.meta:
+            return None
+        held = _with_rows(pq.read_table(target / LABELS_FILE))
+    except (DataError, OSError, pa.ArrowException):
         return None
+    return None if pc.any(pc.is_in(held["row"], table["row"])).as_py() else held
 
 
 def _install(
@@ -186,10 +193,10 @@ def _install(
         for file in sorted((data / source).iterdir()):
             if file.name != LABELS_FILE and file.is_file():
                 _link(file, pending / file.name)
-        _write(held, about, pending / LABELS_FILE)
+        _write(held, about, source, pending / LABELS_FILE)
         note_labels_checksum(pending)
         staged = pending / "source.parquet"
-        _write(left, about, staged)
+        _write(left, about, read_origin(data / source), staged)
         _sync(pending)
         forget_labels_checksum(data / source)
         staged.replace(data / source / LABELS_FILE)  # from here on the holdout counts
@@ -230,8 +237,10 @@ def _link(file: Path, place: Path) -> None:
         place.symlink_to(os.path.relpath(file, place.parent))
 
 
-def _write(table: pa.Table, about: dict[str, object], path: Path) -> None:
+def _write(table: pa.Table, about: dict[str, object], origin: str | None, path: Path) -> None:
     metadata = {**(table.schema.metadata or {}), HOLDOUT_KEY: json.dumps(about)}
+    if origin is not None:
+        metadata[ORIGIN_KEY] = origin
     pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
     _sync(path)
 

@@ -62,8 +62,9 @@ def import_tfrecords(
     append : bool
         Add the files to the split that is there; those that it was made from are left out.
     skip_corrupt : bool
-        Leave out records that can't be read, and report them, in place of an error. Where the
-        length of a record is damaged, the rest of its file is lost.
+        Leave out records that can't be read or don't fit (other features, a label out of range or
+        twice), and report them, in place of an error. Where the length of a record is damaged, the
+        rest of its file is lost.
     progress : callable, optional
         Called with the bytes read so far and the bytes of all files.
     watch : callable, optional

@@ -6,8 +6,7 @@ one with a wrong one.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from gapkit.data._checksum import file_checksum
@@ -33,4 +32,4 @@ def note_labels_checksum(split: Path) -> None:
 
 def _rewrite(split: Path, meta: SplitMeta) -> None:
     with replacing_file(split / SPLIT_FILE) as temporary:
-        temporary.write_text(json.dumps(asdict(meta), indent=1) + "\n")
+        temporary.write_text(meta.to_json())

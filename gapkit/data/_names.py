@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from gapkit.data._labels_checksum import forget_labels_checksum, note_labels_checksum
-from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, missing_split, split_folders
+from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta, no_splits, split_folders
 from gapkit.data._vocabulary import Vocabulary, read_vocabulary, with_names
 from gapkit.errors import DataError
 from gapkit.io import replacing_file
@@ -40,7 +40,7 @@ def attach_vocabulary(
     data, found = Path(data), read_vocabulary(Path(vocabulary))
     folders = [data] if (data / SPLIT_FILE).is_file() else split_folders(data)
     if not folders:
-        raise DataError(missing_split(data / "train") if data.is_dir() else f"{data}: no folder.")
+        raise DataError(no_splits(data))
     for folder in folders:
         num_classes = SplitMeta.read(folder).num_classes
         if num_classes != found.num_classes:

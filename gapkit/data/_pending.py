@@ -23,6 +23,7 @@ from gapkit.errors import DataError
 from gapkit.io import install_folder
 
 HOLDOUT_KEY = b"gapkit_holdout"  # metadata of both labels.parquet: equal once the holdout counts
+ORIGIN_KEY = b"gapkit_held_out_of"  # metadata of a holdout: the split that it was held out of
 _LABELS_FILE = "labels.parquet"
 
 
@@ -77,8 +78,23 @@ def finish_import(split: Path) -> None:
 def read_holdout(split: Path) -> dict[str, Any] | None:
     """What the last holdout wrote into a split's labels; None where there was none."""
     try:
-        text = (pq.read_schema(split / _LABELS_FILE).metadata or {}).get(HOLDOUT_KEY)
-        about = None if text is None else json.loads(text)
-    except (OSError, ValueError, pa.ArrowException):
+        about = json.loads(_metadata(split).get(HOLDOUT_KEY, b"null"))
+    except ValueError:
         return None
     return about if isinstance(about, dict) and {"from", "to"} <= about.keys() else None
+
+
+def read_origin(split: Path) -> str | None:
+    """The split that this one was held out of; None where it was not."""
+    origin = _metadata(split).get(ORIGIN_KEY)
+    if origin is not None:
+        return origin.decode()
+    about = read_holdout(split)  # an older version wrote no more
+    return str(about["from"]) if about and about["to"] == split.resolve().name else None
+
+
+def _metadata(split: Path) -> dict[bytes, bytes]:
+    try:
+        return pq.read_schema(split / _LABELS_FILE).metadata or {}
+    except (OSError, ValueError, pa.ArrowException):
+        return {}

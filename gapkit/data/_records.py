@@ -56,12 +56,13 @@ def read_videos(
     *,
     on_bytes: Callable[[int], object] | None = None,
     on_fault: Callable[[Fault], object] | None = None,
+    check: Callable[[Video], object] | None = None,
     file: BinaryIO | None = None,
 ) -> Iterator[Video]:
     """Yield the videos of a TFRecord file; a fault names file, record and byte.
 
-    With `on_fault`, records that can't be read are told to it and left out. `file` is read in
-    place of the path.
+    With `on_fault`, records that can't be read are told to it and left out, and so are those that
+    `check` raises a DataError of. `file` is read in place of the path.
     """
     begin, end, record = 0, 0, -1
 
@@ -74,6 +75,8 @@ def read_videos(
     for data in read_records(path, on_bytes=count_bytes, on_fault=on_fault, file=file):
         try:
             video = _parse(data)
+            if check is not None:
+                check(video)
         except DataError as error:
             message = f"{path}: record {record} at byte {begin}: {error}"
             if on_fault is None:

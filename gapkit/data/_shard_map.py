@@ -73,6 +73,9 @@ class ShardMap:
         return self, self._batches[batch], row - self._starts[batch]
 
     def _locate(self, name: str, column: pa.Array, size: int) -> Column:
+        expected = pa.large_binary() if self._is_frames else pa.list_(pa.float32(), size)
+        if column.type != expected:
+            raise ValueError(f"the column {name!r} is {column.type}, and not {expected}")
         if not self._is_frames:
             values = column.flatten()
             if len(values) != len(column) * size:

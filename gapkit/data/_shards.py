@@ -16,7 +16,7 @@ import numpy as np
 from gapkit.data._phases import cut_crop
 from gapkit.data._shard_map import ShardMap, Spot
 from gapkit.data._spare import Spare
-from gapkit.data._split import LABELS_FILE, SplitMeta
+from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta
 from gapkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ try:
 except ImportError:  # Windows
     _TELLS_DISK_READS = False
 _NUM_SPARE = 8  # batches whose memory is used again
+_NUM_CHECKED = 100_000  # videos at once
 _NUM_ADVISED = 64  # batches after one that had to wait for the disk
 
 
@@ -141,6 +142,16 @@ class Shards:
         for number in range(len(self._names)):
             self._open(number)
 
+    def check(self, row_N: NDArray[np.int64], num_frames_N: NDArray[np.int64]) -> None:
+        """Compare the bytes of each video with those that its frames take."""
+        for first in range(0, len(row_N), _NUM_CHECKED):
+            row_B = row_N[first : first + _NUM_CHECKED]
+            num_frames_B = num_frames_N[first : first + _NUM_CHECKED]
+            spots = self._find(row_B)
+            for name, size in self._sizes.items():
+                frame_bytes = size * np.dtype(self._dtype).itemsize
+                self._addresses(name, spots, row_B, num_frames_B * frame_bytes)
+
     def _find(self, row_B: NDArray[np.int64]) -> list[Spot]:
         """Where each video lies."""
         shard_B = np.searchsorted(self._ends, row_B, side="right")
@@ -180,8 +191,8 @@ class Shards:
             if end - begin != num_bytes or begin < 0 or end > all_bytes:
                 raise DataError(
                     f"{self._folder}: the shards hold {end - begin:,} bytes of {name!r} of video "
-                    f"{row_B[len(found)]}, and {LABELS_FILE} says {num_bytes:,}. "
-                    f"Import the split again."
+                    f"{row_B[len(found)]}, and by {LABELS_FILE} and {SPLIT_FILE} it has "
+                    f"{num_bytes:,}. Import the split again."
                 )
             found.append(address + begin)
         return np.array(found, np.int64)

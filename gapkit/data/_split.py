@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gapkit.data._pending import finish_holdout, finish_import
 from gapkit.errors import DataError
@@ -47,14 +49,24 @@ class SplitMeta:
     """Frames beyond were cut; None where all were kept"""
     num_cut: int = 0
     """Videos that lost frames so"""
+    num_faults: int = 0
+    """Records, or ends of files, that were left out because they can't be read or don't fit"""
     checksums: dict[str, int] = field(default_factory=dict, compare=False)
     """CRC32C of shards and of labels.parquet, by name; of an older split there are none"""
     version: int = VERSION
     """Of the format"""
+    crc32: int | None = field(default=None, compare=False)
+    """As it was read: of all the rest of split.json; None in one of an older version"""
 
     def write(self, folder: Path) -> None:
         """Write split.json: the last file of a split, so that only a whole one has it."""
-        (folder / SPLIT_FILE).write_text(json.dumps(asdict(self), indent=1) + "\n")
+        (folder / SPLIT_FILE).write_text(self.to_json())
+
+    def to_json(self) -> str:
+        """The text of split.json."""
+        about = asdict(self)
+        del about["crc32"]
+        return json.dumps({**about, "crc32": _checksum(about)}, indent=1) + "\n"
 
     @classmethod
     def read(cls, folder: Path) -> SplitMeta:
@@ -70,14 +82,57 @@ class SplitMeta:
             raise DataError(f"{path}: can't be read ({error}). Import the split again.") from None
         if not isinstance(about, dict) or about.get("version") != VERSION:
             raise DataError(f"{path}: not a split of version {VERSION}. Import the split again.")
+        crc32 = about.pop("crc32", None)
+        if crc32 not in (None, _checksum(about)):
+            raise DataError(
+                f"{path}: changed since it was written, or damaged: its checksum is not "
+                f"{crc32}. Import the split again."
+            )
         try:
             about["sources"] = [Source(**source) for source in about["sources"]]
-            meta = cls(**about)
+            meta = cls(**about, crc32=crc32)
         except (TypeError, KeyError) as error:
             raise DataError(f"{path}: not a split ({error}). Import the split again.") from None
-        if meta.stride < 1 or meta.num_videos != sum(meta.shards.values()):
+        wrong = _wrong_field(meta)
+        if wrong is not None:
+            raise DataError(
+                f"{path}: {wrong} is {getattr(meta, wrong)!r}, which no import writes. "
+                f"Import the split again."
+            )
+        if meta.num_videos != sum(meta.shards.values()):
             raise DataError(f"{path}: its numbers do not agree. Import the split again.")
         return meta
+
+
+def _checksum(about: dict[str, Any]) -> int:
+    """Of zlib, and not CRC32C: without the crc32c package that would have to load Numba."""
+    return zlib.crc32(json.dumps(about).encode())
+
+
+def _wrong_field(meta: SplitMeta) -> str | None:
+    """The first field whose value is not of its kind."""
+    is_sound = {
+        "level": meta.level in ("frame", "video"),
+        "feature_sizes": _are_counts(meta.feature_sizes, 1) and bool(meta.feature_sizes),
+        "num_classes": _is_count(meta.num_classes, 1),
+        "stride": _is_count(meta.stride, 1),
+        "num_videos": _is_count(meta.num_videos),
+        "shards": _are_counts(meta.shards),
+        "sources": all(_is_count(s.size_bytes) and _is_count(s.crc32c) for s in meta.sources),
+        "max_frames": meta.max_frames is None or _is_count(meta.max_frames, 1),
+        "num_cut": _is_count(meta.num_cut),
+        "num_faults": _is_count(meta.num_faults),
+        "checksums": _are_counts(meta.checksums),
+    }
+    return next((name for name, sound in is_sound.items() if not sound), None)
+
+
+def _is_count(value: object, least: int = 0) -> bool:
+    return type(value) is int and value >= least
+
+
+def _are_counts(values: object, least: int = 0) -> bool:
+    return isinstance(values, dict) and all(_is_count(value, least) for value in values.values())
 
 
 def missing_split(folder: Path) -> str:
@@ -92,6 +147,14 @@ def missing_split(folder: Path) -> str:
         f"{folder}: no such split, and {data} has none. "
         f"Make one: gapkit data import FILES... -o {folder}"
     )
+
+
+def no_splits(data: Path) -> str:
+    """That there is neither a split nor a folder of some."""
+    if data.is_dir():
+        return missing_split(data / "train")
+    what = "is a file" if data.exists() else "no such folder"
+    return f"{data}: {what}. Name a folder of splits, or one split in it."
 
 
 def find_labels(split: Path) -> Path:

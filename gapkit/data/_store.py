@@ -175,6 +175,18 @@ class FrameStore:
         """
         self._shards.map_all()
 
+    def check_shards(self) -> None:
+        """Open all shards, and compare the bytes of each video with those that its frames take.
+
+        Raises
+        ------
+        DataError
+            A shard is missing or damaged, or holds other frames than the split tells of.
+        """
+        self._shards.map_all()
+        row_N = np.arange(len(self)) if self._row_N is None else self._row_N
+        self._shards.check(row_N, self.num_frames)
+
     def read_ahead(
         self, indices: ArrayLike, starts: ArrayLike = 0, *, max_frames: int | None = None
     ) -> None:

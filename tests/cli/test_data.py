@@ -126,6 +126,14 @@ def test_info_as_json_and_with_names(cli, data, tmp_path):
     assert f" {min(counts)}-{sorted(counts)[30]}-{max(counts)} " in printed
 
 
+@pytest.mark.parametrize("command", [("info",), ("names", "--vocabulary", "v.csv")])
+def test_what_is_no_folder_of_splits_is_told(cli, tmp_path, command):
+    (tmp_path / "v.csv").write_text("index,name\n0,a\n")
+    for name, said in (("v.csv", "is a file"), ("none", "no such folder")):
+        result = cli("data", command[0], name, *command[1:], cwd=tmp_path)
+        result.fails(f"{name}: {said}. Name a folder of splits, or one split")
+
+
 def test_warnings_go_to_stderr(cli, data, tmp_path):
     for split in ("train", "val"):
         shutil.copytree(data / "val", tmp_path / "data" / split)
@@ -145,6 +153,9 @@ def test_parts_of_a_corpus_make_the_whole(cli, snapshot, tmp_path):
         assert "best GAP on val that the noise of the labels allows: 0." in said
         made |= snapshot(tmp_path / "p")
     assert made == snapshot(tmp_path / "whole")
+    empty = cli("data", "synth", "-o", "none", *SIZES, "--part", "9/9", cwd=tmp_path).succeeds()
+    assert "note: part 9/9 has no shard" in empty.stderr
+    assert "next: " not in empty.stdout
     for part in ("3/2", "half", "1/0", "1/x"):
         cli("data", "synth", "-o", "q", *SIZES, "--part", part, cwd=tmp_path).fails(part, rc=2)
 

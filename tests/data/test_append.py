@@ -22,9 +22,10 @@ def check_holds(path, videos):
     assert check_split(path).is_ok
 
 
-def drawn(*numbers):
+def drawn(*numbers, **options):
     """The videos of files that `write_files` made."""
-    return {id_: video for n in numbers for id_, video in draw(5, prefix=f"f{n}v", seed=n).items()}
+    files = [draw(5, prefix=f"f{n}v", seed=n, **options) for n in numbers]
+    return {id_: video for videos in files for id_, video in videos.items()}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -98,7 +99,11 @@ def cut_short(folder):
         (other_feature, {}, ["b: frame-level features {'rgb': 3}", "'audio': 2", "one kind"]),
         (other_level, {}, ["b: video-level features {'mean_rgb': 3}", "frame-level", "one kind"]),
         (known_id, {}, ["b: video 'f0v3' is in", "val already", "Import each video once"]),
-        (large_label, {}, ["b: video 'w': label 7 is out of range for num_classes=7"]),
+        (
+            large_label,
+            {},
+            ["b: record 0 at byte 0: video 'w': label 7 is out of range for num_classes=7"],
+        ),
         (cut_short, {}, ["b: record 1 at byte", "cut short", "again"]),
         (lambda folder: [folder / "b"], {}, ["b: no such file. Check the path"]),
         (known_id, {"num_classes": 8}, ["val: --num-classes is 7 there, not 8", "--overwrite"]),
@@ -106,7 +111,7 @@ def cut_short(folder):
         (
             known_id,
             {"vocabulary": "names.csv"},
-            ["val: has its labels already", "gapkit data names"],
+            ["names.csv: no such file"],
         ),
     ],
 )
@@ -132,11 +137,48 @@ def test_two_new_files_of_one_id_are_refused(tmp_path):
 def test_videos_that_were_cut_stay_cut_alike(tmp_path):
     files = write_files(tmp_path, 2, num_frames=9)
     import_tfrecords(files[:1], tmp_path / "val", num_classes=7, max_frames=6)
-    with pytest.raises(DataError, match=r"val: its videos were cut at 6 frames\. Pass --max-fr"):
+    with pytest.raises(DataError, match=r"val: was imported with --max-frames 6, and 300 "):
         import_tfrecords(files[1:], tmp_path / "val", append=True)
     result = import_tfrecords(files[1:], tmp_path / "val", append=True, max_frames=6)
     assert (result.num_cut, result.meta.num_cut) == (5, 10)
     assert FrameStore(tmp_path / "val").num_frames.tolist() == [6] * 10
+
+
+@pytest.mark.parametrize(("before", "after"), [(300, 6), (None, 6), (6, None), (7, 8)])
+def test_videos_are_not_cut_at_two_limits(tmp_path, before, after):
+    files = write_files(tmp_path, 2, num_frames=9)
+    import_tfrecords(files[:1], tmp_path / "val", num_classes=7, max_frames=before)
+    old = contents(tmp_path)
+    with pytest.raises(
+        DataError, match=rf"--max-frames {before or 0}, and {after or 0} would.*--overwrite"
+    ):
+        import_tfrecords(files[1:], tmp_path / "val", append=True, max_frames=after)
+    assert contents(tmp_path) == old
+
+
+@pytest.mark.parametrize(("before", "after"), [(300, None), (None, 9), (9, 10), (20, 9)])
+def test_a_limit_that_cuts_nothing_may_change(tmp_path, before, after):
+    files = write_files(tmp_path, 2, num_frames=9)
+    import_tfrecords(files[:1], tmp_path / "val", num_classes=7, max_frames=before)
+    import_tfrecords(files[1:], tmp_path / "val", append=True, max_frames=after)
+    check_holds(tmp_path / "val", drawn(0, 1, num_frames=9))
+
+
+def test_the_vocabulary_of_the_split_may_be_named_again(tmp_path):
+    files = write_files(tmp_path, 2)
+    for name in "ab":
+        rows = "".join(f"{label},{name}{label}\n" for label in range(7))
+        (tmp_path / f"{name}.csv").write_text(f"index,name\n{rows}")
+    import_tfrecords(files[:1], tmp_path / "val", vocabulary=tmp_path / "a.csv")
+    options = {"vocabulary": tmp_path / "a.csv", "append": True}
+    assert import_tfrecords(files[:1], tmp_path / "val", **options).was_complete
+    assert import_tfrecords(files, tmp_path / "val", **options).num_added == 5
+    assert FrameStore(tmp_path / "val").labels.label_names == [f"a{label}" for label in range(7)]
+    options["vocabulary"] = tmp_path / "b.csv"
+    with pytest.raises(
+        DataError, match=r"val: its labels are not named as in .*b\.csv.*data names"
+    ):
+        import_tfrecords(files, tmp_path / "val", **options)
 
 
 def test_a_holdout_and_its_source_do_not_grow(tmp_path):

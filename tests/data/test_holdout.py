@@ -158,6 +158,73 @@ def test_holdouts_of_a_holdout_are_disjoint(data, videos):
     check_split(data / "test", smallest(videos, 5), videos)
 
 
+def list_all(data):
+    """How many videos each split lists; none is in two of them."""
+    splits = {path.name: FrameStore(path).ids.tolist() for path in data.iterdir()}
+    ids = [id_ for ids in splits.values() for id_ in ids]
+    assert len(ids) == len(set(ids))
+    return {name: len(ids) for name, ids in splits.items()}
+
+
+def test_a_holdout_that_gave_videos_itself_is_drawn_anew_and_none_is_lost(data):
+    hold_out(data, num_videos=10)
+    hold_out(data, source="val", target="test", num_videos=3)
+    before = contents(data)
+    with pytest.raises(DataError, match=r"val: is a holdout of 7 videos already\. .*--overwrite"):
+        hold_out(data, num_videos=10)
+    assert contents(data) == before
+    assert hold_out(data, num_videos=7).was_complete
+    hold_out(data, num_videos=10, overwrite=True)
+    assert list_all(data) == {"train": 27, "val": 10, "test": 3}
+    hold_out(data, target="test", num_videos=4, overwrite=True)
+    assert list_all(data) == {"train": 26, "val": 10, "test": 4}
+    hold_out(data, source="val", target="train", num_videos=30, overwrite=True)
+    assert list_all(data) == {"train": 30, "val": 6, "test": 4}
+
+
+def test_a_holdout_keeps_its_origin(data):
+    hold_out(data, num_videos=10)
+    hold_out(data, source="val", target="test", num_videos=3)
+    hold_out(data, source="test", target="tiny", num_videos=1)
+    origins = {split.name: split.held_out_of for split in describe(data)}
+    assert origins == {"train": None, "val": "train", "test": "val", "tiny": "test"}
+
+
+def test_holdouts_of_an_older_version_lose_nothing_either(data):
+    hold_out(data, num_videos=10)
+    hold_out(data, source="val", target="test", num_videos=3)
+    for split in data.iterdir():
+        path = split / "labels.parquet"
+        table = pq.read_table(path)
+        metadata = dict(table.schema.metadata)
+        metadata.pop(b"gapkit_held_out_of", None)
+        pq.write_table(table.replace_schema_metadata(metadata), path)
+    hold_out(data, num_videos=10, overwrite=True)
+    assert list_all(data) == {"train": 27, "val": 10, "test": 3}
+
+
+def test_a_holdout_of_another_split_is_not_replaced(data, tmp_path):
+    hold_out(data, num_videos=10)
+    rng = np.random.default_rng(1)
+    more = {f"more{n}": ([0], records.draw_frames(rng, 3, SIZES)) for n in range(9)}
+    file = records.write_frames(tmp_path / "more.tfrecord", more)
+    import_tfrecords([file], data / "more", num_classes=7)
+    before = contents(data)
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match=r"val: was held out of train, and .*another --to"):
+            hold_out(data, source="more", num_videos=2, overwrite=overwrite)
+    assert contents(data) == before
+
+
+def test_an_import_of_the_same_files_tells_what_the_split_lists(data, tmp_path, cli):
+    hold_out(data, num_videos=10)
+    files = sorted(tmp_path.glob("raw-*"))
+    command = ("data", "import", *files, "--num-classes", 7, "-o")
+    assert cli(*command, data / "train").succeeds().stdout == (
+        f"{data}/train: complete already, 30 of 40 videos, after a holdout, of the same files\n"
+    )
+
+
 def test_label_names_and_further_columns_go_along(data):
     path = data / "train" / "labels.parquet"
     table = pq.read_table(path)

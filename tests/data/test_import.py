@@ -121,6 +121,33 @@ def test_a_second_import_of_the_same_files_does_nothing(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "train").iterdir()} == stamps
 
 
+def test_the_same_files_in_another_order_or_under_other_names_are_the_same(tmp_path):
+    files = [records.write_frames(tmp_path / prefix, draw(3, prefix=prefix)) for prefix in "abc"]
+    import_tfrecords(files, tmp_path / "train", num_classes=7)
+    assert import_tfrecords(files[::-1], tmp_path / "train", num_classes=7).was_complete
+    files[1] = files[1].rename(tmp_path / "z")
+    assert import_tfrecords(files, tmp_path / "train", num_classes=7).was_complete
+    for fewer in (files[:2], [files[0], files[0], files[2]]):
+        with pytest.raises(DataError, match="--overwrite"):
+            import_tfrecords(fewer, tmp_path / "train", num_classes=7)
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_names_that_the_labels_got_since_change_nothing(tmp_path, cli, is_named):
+    file = records.write_frames(tmp_path / "a", draw(3))
+    for name in "xy":
+        rows = "".join(f"{label},{name}{label}\n" for label in range(7))
+        (tmp_path / f"{name}.csv").write_text(f"index,name\n{rows}")
+    told = ("--vocabulary", tmp_path / "x.csv") if is_named else ("--num-classes", 7)
+    command = ("data", "import", file, "-o", tmp_path / "train", *told)
+    cli(*command).succeeds()
+    cli("data", "names", tmp_path / "train", "--vocabulary", tmp_path / "y.csv").succeeds()
+    again = cli(*command).succeeds()
+    assert "complete already, 3 videos of the same files" in again.stdout
+    assert ("its labels are not named as in" in again.stderr) == is_named
+    assert FrameStore(tmp_path / "train").labels.label_names[0] == "y0"
+
+
 @pytest.mark.parametrize("change", ["files", "content", "num_classes", "stride"])
 def test_a_split_of_other_files_or_settings_stays_unless_told(tmp_path, change):
     old, new = draw(3), draw(3, seed=1)
@@ -193,6 +220,7 @@ BAD_VIDEOS = {
     "label": lambda frames: ("bad", [1, 7], frames),
     "negative label": lambda frames: ("bad", [-1], frames),
     "label twice": lambda frames: ("bad", [3, 3], frames),
+    "empty id": lambda frames: ("", [3], frames),
     "no frames": lambda frames: ("bad", [1], {name: frames[name][:0] for name in frames}),
     "uneven": lambda frames: ("bad", [1], frames | {"rgb": frames["rgb"][:2]}),
     "other size": lambda frames: ("bad", [1], frames | {"rgb": frames["rgb"][:, :2]}),
@@ -207,13 +235,14 @@ FAULTS = {
     "not protobuf": [r"second", "record 0", "neither Example"],
     "video level": ["second", "'w0'", "video-level", "frame-level"],
     "duplicate": ["second", "'v2'", "first"],
-    "label": ["second", "'bad'", "label 7", "num_classes=7"],
-    "negative label": ["second", "'bad'", "label -1"],
-    "label twice": ["second", "'bad'", "label twice"],
+    "label": ["second: record 3 at byte", "'bad'", "label 7", "num_classes=7"],
+    "negative label": ["second: record 3 at byte", "'bad'", "label -1"],
+    "label twice": ["second: record 3 at byte", "'bad'", "label twice"],
+    "empty id": ["second: record 3 at byte", "its id is empty"],
     "no frames": ["second", "'bad'", "no frames"],
     "uneven": ["second", "'bad'", "different number"],
-    "other size": ["second", "'bad'", "'rgb': 2"],
-    "one feature": ["second", "'bad'"],
+    "other size": ["second: record 3 at byte", "'bad'", "'rgb': 2"],
+    "one feature": ["second: record 3 at byte", "'bad'"],
     "other names": ["second", "'bad'", "depth"],
 }
 

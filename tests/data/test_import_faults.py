@@ -7,8 +7,10 @@ import subprocess
 
 import numpy as np
 import pytest
+import records
+from import_cases import draw
 
-from gapkit.data import FrameStore, check_split, import_tfrecords, synthesize
+from gapkit.data import FrameStore, check_split, describe, import_tfrecords, synthesize
 from gapkit.errors import DataError, UsageError
 
 
@@ -92,6 +94,71 @@ def test_what_is_corrupt_is_left_out_and_told(files, tmp_path, part):
     lost = 1 if part == "data" else len(starts) - 5
     assert len(FrameStore(tmp_path / "split")) == len(offsets(files[0])) + len(starts) - lost
     assert ("The rest of the file is lost" in message) == (part == "length")
+
+
+UNFIT = {
+    "twice": ([3, 3], ("rgb", "audio"), 3),
+    "beyond": ([1, 7], ("rgb", "audio"), 3),
+    "below": ([-1], ("rgb", "audio"), 3),
+    "one": ([1], ("rgb",), 3),
+    "large": ([1], ("rgb", "audio"), 4),
+    "": ([1], ("rgb", "audio"), 3),
+}
+
+
+def write_unfit(path, *, first=False):
+    """Seven videos that fit, and after them (or before) one for each fault."""
+    rng = np.random.default_rng(0)
+    unfit = {
+        id_: (labels, records.draw_frames(rng, 9, dict.fromkeys(names, size)))
+        for id_, (labels, names, size) in UNFIT.items()
+    }
+    fit = {f"v{n}": ([n], records.draw_frames(rng, 9, {"rgb": 3, "audio": 3})) for n in range(7)}
+    return records.write_frames(path, unfit | fit if first else fit | unfit)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_does_not_fit_is_left_out_and_told(tmp_path, first, workers):
+    paths = [
+        write_unfit(tmp_path / "a", first=first),
+        records.write_frames(tmp_path / "b", draw(3, prefix="w", sizes={"rgb": 3, "audio": 3})),
+    ]
+    result = import_tfrecords(
+        paths, tmp_path / "split", num_classes=7, skip_corrupt=True, workers=workers
+    )
+    starts = offsets(paths[0])
+    places = [
+        f"{paths[0]}: record {record} at byte {starts[record]}: "
+        for record in range(0 if first else 7, 6 if first else 13)
+    ]
+    assert len(result.faults) == len(places) == len(UNFIT)
+    assert all(map(str.startswith, result.faults, places))
+    store = FrameStore(tmp_path / "split")
+    assert store.ids.tolist() == [*(f"v{n}" for n in range(7)), "w0", "w1", "w2"]
+    assert store.meta.num_faults == len(UNFIT)
+    assert check_split(tmp_path / "split").is_ok
+
+
+def test_what_was_left_out_or_cut_is_told_again(tmp_path, cli):
+    file = write_unfit(tmp_path / "a")
+    options = ("--num-classes", 7, "--skip-corrupt", "--max-frames", 5)
+    command = ("data", "import", file, "-o", tmp_path / "split", *options)
+    told = cli(*command).succeeds().stderr
+    assert "left out: " in told
+    for words in ("7 videos cut to 5 frames", f"{len(UNFIT)} faults left out"):
+        assert words in told
+        assert words in cli(*command).succeeds().stderr
+        assert f"split: {words}" in cli("data", "info", tmp_path / "split").succeeds().stdout
+    (figures,) = describe(tmp_path / "split")
+    assert (figures.num_cut, figures.max_frames, figures.num_faults) == (7, 5, len(UNFIT))
+
+
+def test_where_nothing_fits_there_is_no_split(tmp_path):
+    file = records.write_frames(tmp_path / "a", {"v": ([7], draw(1)["v0"][1])})
+    with pytest.raises(DataError, match=r"a: record 0 at byte 0: video 'v': label 7 .* No other"):
+        import_tfrecords([file], tmp_path / "split", num_classes=7, skip_corrupt=True)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_file_that_is_no_tfrecord_is_told_as_a_fault(files, tmp_path):

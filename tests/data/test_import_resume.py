@@ -13,7 +13,8 @@ import records
 from import_cases import contents, draw, write_files
 
 from gapkit.data import FrameStore, check_split, import_tfrecords
-from gapkit.data._importing import staging
+from gapkit.data._importing import staging, workers
+from gapkit.data._importing.task import Task
 from gapkit.errors import DataError, GapkitError
 
 SCRIPT = """\
@@ -62,6 +63,28 @@ def test_a_worker_that_dies_is_an_error(tmp_path, monkeypatch):
     )
     with pytest.raises(GapkitError, match=r"a\d: the worker .* status -9"):
         import_tfrecords(write_files(tmp_path, 2), tmp_path / "x", num_classes=7, workers=2)
+
+
+def test_a_worker_whose_parent_was_killed_is_quiet(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", workers._COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    task = Task(
+        reader="tfrecord", path=str(tmp_path / "absent"), shard="features-00000.arrow",
+        level="frame", feature_sizes={"rgb": 3}, num_classes=7, stride=1, max_frames=None,
+        skip_corrupt=False, size_bytes=1, read_bytes=1, expected_bytes=1,
+    )  # fmt: skip
+    process.stdin.write(f"{json.dumps([str(tmp_path), str(tmp_path)])}\n{task.to_json()}\n")
+    process.stdin.flush()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 1
+    process.stdin.close()
+    process.stderr.close()
 
 
 def kill_at_random(tmp_path, num_kills, number):
@@ -162,6 +185,24 @@ def test_finished_shards_of_other_content_are_not(interrupted, tmp_path, change)
         )
     )
     assert contents(output) == contents(tmp_path / "new")
+
+
+def test_finished_shards_of_labels_beyond_are_read_again(interrupted):
+    files, output, whole = interrupted
+    with pytest.raises(DataError, match=r"a0: record \d+ at byte \d+: video .* num_classes=2"):
+        import_tfrecords(files, output, num_classes=2)
+    import_tfrecords(files, output, num_classes=7)
+    assert contents(output) == whole
+
+
+def test_what_fitted_fewer_labels_is_not_used_for_more(tmp_path, monkeypatch):
+    files = write_files(tmp_path, 3)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            import_tfrecords(files, tmp_path / "val", num_classes=4, skip_corrupt=True)
+    result = import_tfrecords(files, tmp_path / "val", num_classes=7, skip_corrupt=True)
+    assert (result.num_shards_found, result.num_added, result.faults) == (0, 15, [])
 
 
 def test_two_imports_to_one_place_at_once_are_refused(tmp_path):

@@ -157,6 +157,17 @@ def test_ids_may_be_numbers_and_labels_absent(tmp_path):
     assert result.num_unlabelled == 2
 
 
+@pytest.mark.parametrize(
+    "type_",
+    [pa.large_string(), pa.string_view(), pa.binary(), pa.dictionary(pa.int8(), pa.string())],
+)
+def test_ids_may_be_texts_of_any_kind(tmp_path, type_):
+    ids = pa.array(["x", "é"]).cast(type_)
+    pq.write_table(pa.table({"id": ids, "clip": [[1.0], [2.0]]}), tmp_path / "a.parquet")
+    import_embeddings([tmp_path / "a.parquet"], tmp_path / "test", num_classes=3)
+    assert FrameStore(tmp_path / "test").ids.tolist() == ["x", "é"]
+
+
 def test_the_same_tables_again_do_nothing(tmp_path):
     file = write_parquet(tmp_path / "a.parquet", {"clip": vectors()["clip"].tolist()})
     import_embeddings([file], tmp_path / "val", num_classes=5)
@@ -211,9 +222,17 @@ WRONG_TABLES = {
         ["column 'clip': row 2: not finite", "Leave the video out"],
     ),
     "null id": (pa.table({"id": [*IDS[:3], None], "clip": CLIP}), ["column 'id': row 3: a null"]),
-    "float ids": (
+    "ids in lists": (
         pa.table({"id": [[0.5]] * 4, "clip": CLIP}),
         ["column 'id': list", "Ids are strings"],
+    ),
+    "float ids": (
+        pa.table({"id": [0.5, 1.5, 2.5, 3.5], "clip": CLIP}),
+        ["column 'id': double. Ids are strings, or whole numbers"],
+    ),
+    "empty id": (
+        pa.table({"id": [*IDS[:3], ""], "clip": CLIP}),
+        ["row 3: its id is empty"],
     ),
     "id twice": (
         pa.table({"id": ["a", "b", "c", "b"], "clip": CLIP}),
@@ -225,7 +244,7 @@ WRONG_TABLES = {
     ),
     "label too large": (
         pa.table({"id": IDS, "labels": [[0], [5], [1], [2]], "clip": CLIP}),
-        ["video 'b': label 5 is out of range for num_classes=5"],
+        ["row 1: video 'b': label 5 is out of range for num_classes=5"],
     ),
     "no frames": (
         pa.table({"id": IDS, "rgb": pa.array([[[1]], [[1]], [], [[1]]], FRAMES)}),

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import records
+from import_cases import change_meta
 
 from gapkit.batch import Batch
 from gapkit.data import FrameStore, import_tfrecords
@@ -192,18 +193,53 @@ def test_a_damaged_split_is_refused_by_file(videos, tmp_path, name, damage):
         {"sources": [{}]},
         {"more": 1},
         {"num_classes": 3},
+        {"num_classes": "7"},
         {"stride": 0},
+        {"stride": 1.0},
+        {"stride": True},
+        {"level": "video"},
+        {"level": ["frame"]},
+        {"feature_sizes": "x"},
+        {"feature_sizes": {}},
+        {"feature_sizes": {"rgb": "3"}},
+        {"feature_sizes": {"rgb": 0}},
+        {"shards": [1]},
+        {"shards": {"features-00000.arrow": "2"}},
+        {"sources": [1]},
+        {"sources": [{"name": "a", "size_bytes": "1", "crc32c": None}]},
+        {"sources": 3},
+        {"max_frames": "all"},
+        {"num_cut": -1},
+        {"checksums": [1]},
     ],
 )
 def test_a_split_json_that_does_not_fit_is_refused(videos, tmp_path, changes):
     file = records.write_frames(tmp_path / "a.tfrecord", {id_: videos[id_] for id_ in ("v6", "v7")})
     import_tfrecords([file], tmp_path / "val", num_classes=7)
-    path = tmp_path / "val" / "split.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    change_meta(tmp_path / "val", **changes)
     with pytest.raises(DataError, match=str(tmp_path / "val")):  # noqa: PT012
         store = FrameStore(tmp_path / "val")
         store.open_shards()
         _ = store.labels
+
+
+def test_a_split_json_that_was_changed_is_refused(videos, tmp_path):
+    file = records.write_frames(tmp_path / "a.tfrecord", videos)
+    import_tfrecords([file], tmp_path / "val", num_classes=7, stride=5)
+    path = tmp_path / "val" / "split.json"
+    text = path.read_text()
+    path.write_text(json.dumps(json.loads(text)))  # the same in another layout
+    assert FrameStore(tmp_path / "val").stride == 5
+    path.write_text(text.replace('"stride": 5', '"stride": 7'))
+    with pytest.raises(DataError, match=r"val/split\.json: changed since .* Import the split"):
+        FrameStore(tmp_path / "val")
+
+
+def test_a_split_json_of_an_older_version_opens(videos, tmp_path):
+    file = records.write_frames(tmp_path / "a.tfrecord", videos)
+    import_tfrecords([file], tmp_path / "val", num_classes=7)
+    change_meta(tmp_path / "val")
+    assert FrameStore(tmp_path / "val").ids.tolist() == list(videos)
 
 
 @pytest.mark.parametrize("shard", ["features-00000.arrow", "features-00001.arrow"])

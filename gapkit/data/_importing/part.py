@@ -30,7 +30,6 @@ def make_part(task: Task, places: Places, watch: Watch) -> Part:
     """Write a shard and its labels to the folder of this run, unless they are there already."""
     found = _find_part(task, places)
     if found is not None:
-        _check_labels(read_part_labels(places.parts, found), task)
         watch(task.read_bytes, found.num_videos)
         return found
     return _write_part(task, places, watch)
@@ -46,7 +45,7 @@ def _find_part(task: Task, places: Places) -> Part | None:
         part = Part.from_json((places.parts / f"{task.shard}.json").read_text())
         if part.key != task.key() or part.source.size_bytes != task.size_bytes:
             return None
-        if part.source.name != Path(task.path).name:
+        if part.source.name != Path(task.path).name or part.max_label >= task.num_classes:
             return None
         crc = file_checksum(task.path) if task.crc32c is None else task.crc32c
         labels = places.parts / f"{task.shard}.parquet"
@@ -81,7 +80,6 @@ def _write_part(task: Task, places: Places, watch: Watch) -> Part:
         path, task.level, task.feature_sizes, task.stride, expected_bytes=task.expected_bytes
     ) as writer:
         for video in source.videos():
-            _check_kind(video, task)
             writer.write(video, task.max_frames)
             ids.append(video.id)
             labels.append(video.labels)
@@ -97,7 +95,6 @@ def _write_part(task: Task, places: Places, watch: Watch) -> Part:
         "num_frames": pa.array(num_frames, pa.int32()),
     }
     table = pa.table(columns)
-    _check_labels(table, task)
     pq.write_table(table, places.run / f"{task.shard}.parquet")
     watch(unwatched_bytes, len(ids) - told)
     part = Part(
@@ -107,6 +104,7 @@ def _write_part(task: Task, places: Places, watch: Watch) -> Part:
         ),
         num_videos=len(ids),
         num_cut=num_cut,
+        max_label=int(values.max(initial=-1)),
         size_bytes=writer.file.size_bytes,
         crc32c=writer.file.crc32c,
         labels_crc32c=file_checksum(places.run / f"{task.shard}.parquet"),
@@ -134,6 +132,7 @@ class _Records:
                     path,
                     on_bytes=self._on_bytes,
                     on_fault=(lambda fault: self._on_fault(fault.told())) if skip else None,
+                    check=lambda video: _check_video(video, self._task),
                     file=summed,
                 )
                 while summed.read(1 << 20):  # what a fault took along
@@ -170,7 +169,13 @@ class _Table:
         self._task, self._on_bytes = task, on_bytes
 
     def videos(self) -> Iterator[Video]:
-        yield from read_table_videos(self._task, self._on_bytes)
+        videos = read_table_videos(self._task, self._on_bytes)
+        for row, video in enumerate(videos, self._task.num_rows_before):
+            try:
+                _check_video(video, self._task)
+            except DataError as error:
+                raise DataError(f"{self._task.path}: row {row}: {error}") from None
+            yield video
 
     def checksum(self) -> int:
         return self._task.crc32c or 0
@@ -179,30 +184,21 @@ class _Table:
 _SOURCES: dict[str, Any] = {"tfrecord": _Records, "table": _Table}
 
 
-def _check_kind(video: Video, task: Task) -> None:
+def _check_video(video: Video, task: Task) -> None:
+    """Whether a video fits into its split; DataError, which does not name the place."""
+    if not video.id:
+        raise DataError("its id is empty. Give each video an id.")
     if video.level != task.level or video.feature_sizes != task.feature_sizes:
         raise DataError(
-            f"{task.path}: video {video.id!r} has {video.level}-level features "
-            f"{video.feature_sizes}, and the first video {task.level}-level "
-            f"{task.feature_sizes}. Import files of one kind."
+            f"video {video.id!r} has {video.level}-level features {video.feature_sizes}, and the "
+            f"split {task.level}-level {task.feature_sizes}. Import files of one kind."
         )
-
-
-def _check_labels(table: pa.Table, task: Task) -> None:
-    lists = table["labels"].combine_chunks()
-    value_P, count_N = lists.flatten().to_numpy(), lists.value_lengths().to_numpy()
-    row_P = np.repeat(np.arange(len(count_N)), count_N)
-    wrong = np.flatnonzero((value_P < 0) | (value_P >= task.num_classes))
-    if len(wrong):
+    labels = video.labels.tolist()
+    wrong = next((label for label in labels if not 0 <= label < task.num_classes), None)
+    if wrong is not None:
         raise DataError(
-            f"{task.path}: video {table['id'][row_P[wrong[0]]].as_py()!r}: label "
-            f"{value_P[wrong[0]]} is out of range for num_classes={task.num_classes}. "
-            f"Pass the right --num-classes or --vocabulary."
+            f"video {video.id!r}: label {wrong} is out of range for num_classes="
+            f"{task.num_classes}. Pass the right --num-classes or --vocabulary."
         )
-    key_P = np.sort(row_P * task.num_classes + value_P)
-    twice = np.flatnonzero(key_P[1:] == key_P[:-1])
-    if len(twice):
-        row = int(key_P[twice[0]] // task.num_classes)
-        raise DataError(
-            f"{task.path}: video {table['id'][row].as_py()!r} has a label twice. Keep it once."
-        )
+    if len(set(labels)) < len(labels):
+        raise DataError(f"video {video.id!r} has a label twice. Keep it once.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -165,8 +166,15 @@ def _first_videos(paths: Sequence[Path], *, skip_corrupt: bool) -> tuple[list[Vi
         )
         first = list(itertools.islice(videos, _NUM_FIRST))
         if first:
-            return first, read_bytes
+            return _of_commonest_kind(first) if skip_corrupt else first, read_bytes
     raise DataError(f"{paths[0]}: no record of the files can be read. Check what they are.")
+
+
+def _of_commonest_kind(videos: list[Video]) -> list[Video]:
+    """Those of the features that most have: the others will be left out."""
+    kinds = [(video.level, *video.feature_sizes.items()) for video in videos]
+    ((commonest, _),) = Counter(kinds).most_common(1)
+    return [video for video, kind in zip(videos, kinds, strict=True) if kind == commonest]
 
 
 def _default_stride(longest: int) -> int:

@@ -33,12 +33,16 @@ class ImportResult:
 
     meta: SplitMeta
     """The split"""
+    num_videos: int
+    """Videos that it lists: fewer than its shards hold, where a holdout has taken some"""
     was_complete: bool
     """Whether the split of the same files was there already"""
     num_unlabelled: int
     """Videos without labels"""
     vocabulary: str
     """Where the number of labels comes from"""
+    has_other_names: bool = False
+    """Whether the split that was there names its labels otherwise"""
     num_added: int = 0
     """Videos that this import put into it"""
     num_cut: int = 0
@@ -85,9 +89,11 @@ def run_import(plan: Plan, output: Path, conduct: Conduct, before: Before | None
             discard(output)
             return ImportResult(
                 meta=there.meta,
+                num_videos=there.num_videos,
                 was_complete=True,
                 num_unlabelled=there.num_unlabelled,
                 vocabulary=plan.vocabulary.source,
+                has_other_names=there.has_other_names,
             )
         if (output / SPLIT_FILE).is_file() and not conduct.overwrite:
             raise DataError(
@@ -101,6 +107,7 @@ def run_import(plan: Plan, output: Path, conduct: Conduct, before: Before | None
             discard(output)
             return ImportResult(
                 meta=before.meta,
+                num_videos=before.meta.num_videos,
                 was_complete=True,
                 num_unlabelled=0,
                 vocabulary=plan.vocabulary.source,
@@ -146,6 +153,9 @@ def _import(
         files = [Path(task.path) for task in tasks]
         table = gather_labels(staging.places.parts, parts, files, before)
         meta = _meta(plan, parts, before)
+        faults = [fault for part in parts for fault in part.faults]
+        if faults and not meta.num_videos:
+            raise DataError(f"{faults[0]} No other record can be imported.")
         staging.link([] if before is None else before.meta.shards)
         written: list[SplitMeta] = []
         staging.install(
@@ -155,6 +165,7 @@ def _import(
     unlabelled = table["labels"].combine_chunks().value_lengths().to_numpy() == 0
     return ImportResult(
         meta=written[0],
+        num_videos=written[0].num_videos,
         was_complete=False,
         num_unlabelled=int(np.count_nonzero(unlabelled)),
         vocabulary=plan.vocabulary.source,
@@ -162,7 +173,7 @@ def _import(
         num_cut=sum(part.num_cut for part in parts),
         num_known_files=len(plan.inputs) - len(inputs),
         num_shards_found=sum(part.was_there for part in parts),
-        faults=[fault for part in parts for fault in part.faults],
+        faults=faults,
         ignored=plan.ignored,
     )
 
@@ -211,6 +222,7 @@ def _meta(plan: Plan, parts: list[Part], before: Before | None) -> SplitMeta:
         sources=sources,
         max_frames=plan.max_frames if plan.level == "frame" else None,
         num_cut=sum(part.num_cut for part in parts),
+        num_faults=sum(len(part.faults) for part in parts),
         checksums={part.shard: part.crc32c for part in parts},
     )
     if before is None:
@@ -222,6 +234,7 @@ def _meta(plan: Plan, parts: list[Part], before: Before | None) -> SplitMeta:
         shards={**old.shards, **new.shards},
         sources=[*old.sources, *new.sources],
         num_cut=old.num_cut + new.num_cut,
+        num_faults=old.num_faults + new.num_faults,
         checksums={**old.checksums, **new.checksums},
     )
 

@@ -149,11 +149,13 @@ def _videos(
 ) -> Iterator[Video]:
     id_column = _column(path, table, ID, first_row)
     try:
-        ids = id_column.cast(pa.string()).to_pylist()
+        ids = id_column.cast(pa.string()).to_pylist() if _is_id(id_column.type) else None
     except pa.ArrowException:
+        ids = None
+    if ids is None:
         raise DataError(
             f"{path}: column 'id': {id_column.type}. Ids are strings, or whole numbers."
-        ) from None
+        )
     labels = _labels(path, table, first_row)
     columns = {f.name: _values(path, table, f, first_row) for f in features}
     sizes = {f.name: f.size for f in features}
@@ -268,6 +270,12 @@ def _lengths(column: pa.Array) -> NDArray[np.int64]:
 
 def _flat(column: pa.Array) -> pa.Array:
     return column.flatten()
+
+
+def _is_id(type_: pa.DataType) -> bool:
+    value = type_.value_type if pa.types.is_dictionary(type_) else type_
+    texts = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary())
+    return value in texts or pa.types.is_integer(value)
 
 
 def _is_list(type_: pa.DataType) -> bool:

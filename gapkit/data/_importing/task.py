@@ -31,7 +31,7 @@ class Task:
     max_frames: int | None
     """Frames beyond are cut"""
     skip_corrupt: bool
-    """Records that can't be read are left out"""
+    """Records that can't be read, or don't fit, are left out"""
     size_bytes: int
     """Of the whole file"""
     read_bytes: int
@@ -51,6 +51,7 @@ class Task:
         about = {name: getattr(self, name) for name in names}
         about["feature_sizes"] = list(self.feature_sizes.items())
         about["row_groups"] = self.row_groups
+        about["num_classes"] = self.num_classes if self.skip_corrupt else None  # what fits
         normal: dict[str, Any] = json.loads(json.dumps(about))
         return normal
 
@@ -78,6 +79,8 @@ class Part:
     """Videos in it"""
     num_cut: int
     """Videos that lost frames"""
+    max_label: int
+    """The largest, -1 where there are none"""
     size_bytes: int
     """Of the shard"""
     crc32c: int

@@ -13,7 +13,7 @@ from gapkit.data._importing.plan import Input, Options, Plan
 from gapkit.data._pending import read_holdout
 from gapkit.data._split import LABELS_FILE, SPLIT_FILE, SplitMeta
 from gapkit.data._store import FrameStore
-from gapkit.data._vocabulary import Vocabulary, read_names
+from gapkit.data._vocabulary import Vocabulary, read_names, read_vocabulary
 from gapkit.errors import DataError
 
 
@@ -22,11 +22,16 @@ class There:
     """A split in the place of the import."""
 
     meta: SplitMeta
+    num_videos: int
     num_unlabelled: int
+    has_other_names: bool
 
 
 def find_same(output: Path, plan: Plan) -> There | None:
-    """The split that is there, if it was made of the same files in the same way."""
+    """The split that is there, if it was made of the same files in the same way.
+
+    In whatever order and under whatever names; and the labels may have got other names since.
+    """
     if not (output / SPLIT_FILE).is_file():
         return None
     try:
@@ -39,19 +44,24 @@ def find_same(output: Path, plan: Plan) -> There | None:
     same = (
         meta.num_classes == plan.vocabulary.num_classes
         and meta.stride == plan.stride
-        and labels.label_names == plan.vocabulary.names
-        and _cuts_alike(store, plan)
-        and [(s.name, s.size_bytes) for s in meta.sources]
-        == [(file.path.name, file.size_bytes) for file in plan.inputs]
-        and [source.crc32c for source in meta.sources] == [f.checksum() for f in plan.inputs]
+        and _cuts_alike(store, plan.max_frames)
+        and sorted(s.size_bytes for s in meta.sources) == sorted(f.size_bytes for f in plan.inputs)
+        and sorted((s.size_bytes, s.crc32c) for s in meta.sources)
+        == sorted((file.size_bytes, file.checksum()) for file in plan.inputs)
     )
-    unlabelled = int((np.diff(labels.offsets) == 0).sum())
-    return There(meta=meta, num_unlabelled=unlabelled) if same else None
+    if not same:
+        return None
+    return There(
+        meta=meta,
+        num_videos=len(store),
+        num_unlabelled=int((np.diff(labels.offsets) == 0).sum()),
+        has_other_names=plan.vocabulary.names not in (None, labels.label_names),
+    )
 
 
-def _cuts_alike(store: FrameStore, plan: Plan) -> bool:
-    """Whether the cut at max_frames would leave the same frames."""
-    meta, limit = store.meta, plan.max_frames
+def _cuts_alike(store: FrameStore, limit: int | None) -> bool:
+    """Whether a cut at so many frames would leave the same frames."""
+    meta = store.meta
     if meta.level == "video" or meta.max_frames == limit:
         return True
     longest = int(store.num_frames.max(initial=0))
@@ -77,17 +87,18 @@ def find_before(output: Path, options: Options) -> Before:
                 f"{output}: --{name} is {there} there, not {told}. Leave the option out, or "
                 f"import all files anew with --overwrite."
             )
-    if options.vocabulary is not None:
-        raise DataError(
-            f"{output}: has its labels already: --vocabulary is for a new split. Leave it out; "
-            f"gapkit data names gives a split names."
-        )
-    if meta.level == "frame" and meta.num_cut and options.max_frames != meta.max_frames:
-        raise DataError(
-            f"{output}: its videos were cut at {meta.max_frames} frames. "
-            f"Pass --max-frames {meta.max_frames}."
-        )
     names, verticals = read_names(schema)
+    if options.vocabulary is not None and read_vocabulary(options.vocabulary).names != names:
+        raise DataError(
+            f"{output}: its labels are not named as in {options.vocabulary}. Leave --vocabulary "
+            f"out; gapkit data names gives a split names."
+        )
+    if not _cuts_alike(store, options.max_frames):
+        raise DataError(
+            f"{output}: was imported with --max-frames {meta.max_frames or 0}, and "
+            f"{options.max_frames or 0} would cut its videos otherwise. Pass --max-frames "
+            f"{meta.max_frames or 0}, or import all files anew with --overwrite."
+        )
     vocabulary = Vocabulary(
         num_classes=meta.num_classes, names=names, verticals=verticals, source=str(output)
     )

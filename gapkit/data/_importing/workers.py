@@ -154,7 +154,10 @@ def serve() -> None:
     places = Places(folder=Path(folder), run=Path(run))
 
     def answer(**what: Any) -> None:
-        print(json.dumps(what), file=stdout, flush=True)
+        try:
+            print(json.dumps(what), file=stdout, flush=True)
+        except BrokenPipeError:
+            os._exit(1)  # as above
 
     while True:
         task = Task.from_json(lines.get())
