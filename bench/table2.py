@@ -5,7 +5,7 @@
 
 It goes on where it was interrupted. Runs that differ in their seeds alone share a row: the first
 one's figures, and the GAP of the others. Members of the ensembles are the best runs on val, each
-with all checkpoints and starts; so val flatters them by a little (runs differ by more than it can).
+with its last checkpoints and all starts; so val flatters them by a little (runs differ by more than it can).
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Corpus(NamedTuple):
     name: str
     data: Path
     sweep: Path
-    checkpoints: list[str]
+    num_checkpoints: int
     starts: list[int]
 
 
@@ -72,15 +72,14 @@ def synthetic(folder):
         synthesize(folder / "records", **SYNTHETIC, overwrite=True)
         for split in ("train", "val"):
             import_once(sorted((folder / "records").glob(f"{split}-*.tfrecord")), data / split)
-    return Corpus("synthetic", data, HERE / "table2.toml", ["last"], [0, 1, 2, 3])
+    return Corpus("synthetic", data, HERE / "table2.toml", 1, [0, 1, 2, 3])
 
 
 def audioset(records, folder):
     """AudioSet's balanced clips to train on, its evaluation clips to score."""
     for split, files in (("train", "bal_train*.tfrecord"), ("val", "eval*.tfrecord")):
         import_once(sorted(records.glob(files)), folder / "data" / split)
-    checkpoints = ["checkpoint-3", "checkpoint-4", "last"]
-    return Corpus("AudioSet", folder / "data", HERE / "audioset.toml", checkpoints, [0])
+    return Corpus("AudioSet", folder / "data", HERE / "audioset.toml", 3, [0])
 
 
 def import_once(files, split):
@@ -102,9 +101,16 @@ def train_all(corpus):
             print(f"{result.run.name}: left out: {result.error}")
             continue
         (alone,) = predict(result.path, store, ["last"], [0])
-        members = predict(result.path, store, corpus.checkpoints, corpus.starts)
+        checkpoints = last_checkpoints(result.path, corpus.num_checkpoints)
+        members = predict(result.path, store, checkpoints, corpus.starts)
         singles[result.run.name] = Single(alone, members, result)
     return singles
+
+
+def last_checkpoints(run, num):
+    """The last weights, and those kept before them."""
+    kept = [path.stem.removeprefix("checkpoint-") for path in run.glob("checkpoint-*.safetensors")]
+    return [*(f"checkpoint-{epoch}" for epoch in sorted(map(int, kept))[-num:-1]), "last"]
 
 
 def predict(run, store, checkpoints, starts):
