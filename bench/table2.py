@@ -5,7 +5,7 @@
 
 It goes on where it was interrupted. Runs that differ in their seeds alone share a row: the first
 one's figures, and the GAP of the others. Members of the ensembles are the best runs on val, each
-with its last checkpoints and all starts; so val flatters them by a little (runs differ by more than it can).
+with its last checkpoints and all starts; so val flatters them a little.
 """
 
 import argparse

@@ -63,6 +63,10 @@ def synthesize(
     the noise of the labels allows. They appear when all are complete: whatever ends the call early
     leaves the folder as it was. A video is in memory at a time, and depends on no other.
 
+    Order labels can't be told from the frames of a whole video without their order, nor from crops
+    that span it; a crop of its first few frames (20 of 300, say) holds one half more than the
+    other, and gives them away to a mean.
+
     Parameters
     ----------
     folder : str or path

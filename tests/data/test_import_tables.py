@@ -168,6 +168,15 @@ def test_ids_may_be_texts_of_any_kind(tmp_path, type_):
     assert FrameStore(tmp_path / "test").ids.tolist() == ["x", "é"]
 
 
+def test_ids_that_are_no_text_are_named(tmp_path):
+    ids = pa.array(["a", "b", "c", "d"])
+    flipped = pa.py_buffer(b"a\xffcd")  # as a damaged page holds it
+    ids = pa.StringArray.from_buffers(4, ids.buffers()[1], flipped)
+    pq.write_table(pa.table({"id": ids, "clip": list(vectors()["clip"])}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=r"a\.parquet: column 'id': b'\\xff' is not UTF-8"):
+        import_embeddings([tmp_path / "a.parquet"], tmp_path / "val", num_classes=5)
+
+
 def test_the_same_tables_again_do_nothing(tmp_path):
     file = write_parquet(tmp_path / "a.parquet", {"clip": vectors()["clip"].tolist()})
     import_embeddings([file], tmp_path / "val", num_classes=5)

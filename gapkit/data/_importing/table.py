@@ -150,6 +150,10 @@ def _videos(
     id_column = _column(path, table, ID, first_row)
     try:
         ids = id_column.cast(pa.string()).to_pylist() if _is_id(id_column.type) else None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: column 'id': {error.object!r} is not UTF-8. Give strings."
+        ) from None
     except pa.ArrowException:
         ids = None
     if ids is None:
