@@ -17,6 +17,7 @@ class Progress:
     def __init__(self, what: str, unit: str = "") -> None:
         self._what, self._unit = what, unit
         self._began = self._shown = time.monotonic()
+        self._first = 0, 0  # done, and counted, when it began
         self._on = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
@@ -36,22 +37,33 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def __call__(
-        self, done: int, total: int, what: str | None = None, *, count: int | None = None
+        self,
+        done: int,
+        total: int,
+        what: str | None = None,
+        *,
+        count: int | None = None,
     ) -> None:
-        """Show how far it is: `done` of `total`; the rate is that of `count`, where it is given."""
+        """Show how far it is: `done` of `total`; the rate is that of `count`, where it is given.
+
+        Another `what` begins anew; behind a comma it may say more, and that may change.
+        """
         now = time.monotonic()
         if not self._on or (now - self._shown < _SECONDS_BETWEEN and done < total):
             return
-        if what is not None and what != self._what:
-            self._what, self._began = what, now
+        if what is not None:
+            if what.partition(",")[0] != self._what.partition(",")[0]:
+                self._began, self._first = now, (done, count or 0)
+            self._what = what
         self._shown = now
         seconds = max(now - self._began, 1e-9)
-        left = (total - done) * seconds / max(done, 1)
+        new = done - self._first[0]
+        counted = new if count is None else count - self._first[1]
+        left = f", {(total - done) * seconds / new:.0f} s left" if new else ""
         scale, unit = (1e6, "MB") if self._unit == "bytes" else (1.0, self._unit)
-        rate = (done if count is None else count) / seconds / scale
         print(
             f"\r\x1b[K{self._what}: {100 * done / max(total, 1):.0f} %, "
-            f"{rate:,.0f} {unit}/s, {left:.0f} s left",
+            f"{counted / seconds / scale:,.0f} {unit}/s{left}",
             end="",
             file=sys.stderr,
             flush=True,

@@ -50,10 +50,13 @@ class Pretrained(TorchPredictor):
         return confidences
 
     def pretraining_loss(self, features: dict[str, Tensor], num_frames: Tensor) -> Tensor:
-        """Return the mean squared error of the reconstructed frames, padding left out."""
+        """Return the mean squared error of the reconstructed frames, padding left out.
+
+        That of each video first: so the parts of a step add up to the step.
+        """
         target_BTD = read_frames(features, self.names)
         outputs_BTH, _ = self.encoder(read_frames(features, self.names[:1]), num_frames)
         decoded_BTD = self.to_frames(self.decoder(outputs_BTH, num_frames)[0])
         error_BT = F.mse_loss(decoded_BTD, target_BTD, reduction="none").mean(dim=-1)
         is_frame_BT = num_frames.new_tensor(range(error_BT.shape[1])) < num_frames[:, None]
-        return error_BT[is_frame_BT].mean()
+        return ((error_BT * is_frame_BT).sum(dim=1) / num_frames).mean()

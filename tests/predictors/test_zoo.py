@@ -219,6 +219,20 @@ def test_padding_changes_no_gradient(data, name):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
+def test_the_parts_of_a_first_phase_add_up(data):
+    store = FrameStore(data / "train")
+    module = build("lstm_pretrained").train()
+    features, num_frames = module.tensors(store.crops(np.arange(30), 0, stride=10))
+    assert len(set(num_frames.tolist())) > 2
+    whole = module.pretraining_loss(features, num_frames).item()
+    parts = [slice(0, 10), slice(10, 30)]
+    own = [
+        module.pretraining_loss({f: x[part] for f, x in features.items()}, num_frames[part]).item()
+        for part in parts
+    ]
+    assert whole == pytest.approx((10 * own[0] + 20 * own[1]) / 30, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_penalty_is_a_setting(name):
     one, two = (build(name, l2_penalty=value).penalty().item() for value in (0.1, 0.2))

@@ -75,6 +75,21 @@ def test_what_a_forward_does_wrong_is_named(fail, wrong, when, words):
     fail(wrong, when).fails("'bad.py'", *words)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("good * torch.nan if self.training else good", ["returned nan in training"]),
+        ("good + 2 if self.training else good", ["the loss is nan", "in training", "[0, 1]"]),
+        (
+            "good + 0 * (0 * good).sqrt()",
+            ["the gradient's norm is nan in epoch 1", "What was saved before stays"],
+        ),
+    ],
+)
+def test_values_that_are_wrong_in_training_alone_are_named(fail, wrong, words):
+    fail(wrong=wrong, when=2).fails(*words)
+
+
 def test_a_fault_in_validation_alone_is_named(fail):
     wrong = "good if self.training else good * 3 + 1"
     fail(wrong, 0).fails("'bad.py' returned", "for label 0 of video 'val-", "[0, 1]")

@@ -60,6 +60,20 @@ def test_loss_equals_a_loop(name):
     assert value == pytest.approx(loop(confidence_BC, true_BC, cost), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", COSTS)
+def test_gradient_equals_differences_of_the_loop(name):
+    settings, cost = COSTS[name]
+    confidence_BC, true_BC = (x.astype(np.float64) for x in draw())
+    confidence = torch.from_numpy(confidence_BC.astype(np.float32)).requires_grad_()
+    make_loss(TrainingConfig(**settings))(confidence, torch.from_numpy(true_BC).float()).backward()
+    for b, c in ((0, 0), (1, 2), (2, 1)):
+        step_BC = np.zeros_like(confidence_BC)
+        step_BC[b, c] = 1e-6
+        ends = [loop(confidence_BC + sign * step_BC, true_BC, cost) for sign in (1, -1)]
+        slope = (ends[0] - ends[1]) / 2e-6
+        assert confidence.grad[b, c].item() == pytest.approx(slope, rel=2e-3, abs=1e-4)
+
+
 def test_default_loss_is_the_papers():
     pair = [torch.from_numpy(x) for x in draw()]
     assert make_loss(TrainingConfig())(*pair) == cross_entropy(*pair)

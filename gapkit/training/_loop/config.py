@@ -43,7 +43,8 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of a training step; weights, moments and validation are float32 in both"""
     accumulate: int = 1
-    """Parts that a step's videos are cut into, one in memory at a time, 1 or more"""
+    """Parts that a step's videos are cut into, one in memory at a time, 1 or more; batch
+    normalisation sees a part, as it sees the videos of one rank"""
     loss: Literal["cross_entropy", "focal", "asymmetric"] = "cross_entropy"
     """Of confidences and truth: the paper's, Lin et al. 2017, Ridnik et al. 2021"""
     ignore_negatives: float = 0.0
@@ -53,7 +54,8 @@ class TrainingConfig:
     label_smoothing: float = 0.0
     """A true label counts 1 minus it, in [0, 1)"""
     bootstrapping: float = 0.0
-    """Share of the predictor's own confidence in its target (Reed et al. 2015), in [0, 1)"""
+    """Share of the predictor's own confidence in its target, in [0, 1): the soft kind of Reed et
+    al. 2015, whose gradient passes through the target as well"""
     distillation: float | None = None
     """Share of the teacher's confidence in the target (Hinton et al. 2015), in [0, 1]; none is 0.5
     with a teacher"""

@@ -85,7 +85,14 @@ def checked(loss: Loss, name: str) -> Loss:
     return check
 
 
-def explain_values(module: TorchPredictor, batch: Batch, name: str, *, is_first: bool) -> str:
+def explain_values(
+    module: TorchPredictor,
+    batch: Batch,
+    minibatch: tuple[Tensor, Tensor] | None,
+    name: str,
+    *,
+    is_first: bool,
+) -> str:
     """Why a loss may be no finite number: what the predictor says, or steps that are too large."""
     cause = "."
     if len(batch):
@@ -94,5 +101,20 @@ def explain_values(module: TorchPredictor, batch: Batch, name: str, *, is_first:
         except Exception as error:
             cause = f": {error}"
     if cause == ".":
+        cause = _wrong_confidence(minibatch, name)
+    if cause == ".":
         return f". Lower --lr. {_STAYS}"
     return f"{cause} {_STAYS if is_first else f'If it should be right, lower --lr. {_STAYS}'}"
+
+
+def _wrong_confidence(minibatch: tuple[Tensor, Tensor] | None, name: str) -> str:
+    """What a step's confidences have that no confidence may be."""
+    if minibatch is not None:
+        confidence = minibatch[0].float().flatten()
+        wrong = confidence[~((confidence >= 0) & (confidence <= 1))]
+        if len(wrong):
+            return (
+                f": predictor {name!r} returned {float(wrong[0])} in training, and confidences "
+                f"are in [0, 1]."
+            )
+    return "."

@@ -37,7 +37,7 @@ def make_loss(training: TrainingConfig) -> Callable[[Tensor, Tensor], Tensor]:
             true_BC = true_BC * (1 - training.label_smoothing)
         if training.bootstrapping:
             own = training.bootstrapping
-            true_BC = (1 - own) * true_BC + own * confidence_BC.detach()
+            true_BC = (1 - own) * true_BC + own * confidence_BC
         positive_BC = true_BC * (confidence_BC + _EPSILON).log()
         doubt_BC = confidence_BC
         if training.loss == "asymmetric":

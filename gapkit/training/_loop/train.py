@@ -78,7 +78,8 @@ def train(
     on_epoch : callable, optional
         Called with each Epoch, and with each Pretraining of a predictor that has such a phase.
     progress : callable, optional
-        Called with the videos done and the videos in all of the epoch, and what is being done.
+        Called with the videos done and the videos in all of the epoch, and what is being done:
+        behind the first comma stand the loss and more.
 
     Raises
     ------

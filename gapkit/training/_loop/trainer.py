@@ -187,11 +187,14 @@ class Trainer:
                 with blaming(self._name, batch):
                     features, num_frames = self.module.tensors(batch)
                     truth_BC = send(target_BC, num_frames.device).float()
-                    loss = self._step(features, num_frames, truth_BC, is_pretraining, share)
-                if not math.isfinite(loss):
-                    why = explain_values(self.module, batch, self._name, is_first=examples == 0)
+                    loss, norm = self._step(features, num_frames, truth_BC, is_pretraining, share)
+                if not math.isfinite(loss + norm):
+                    why = explain_values(
+                        self.module, batch, self._minibatch, self._name, is_first=examples == 0
+                    )
+                    what = f"loss is {loss}" if norm == 0 else f"gradient's norm is {norm}"
                     raise PredictorError(
-                        f"the loss is {loss} in epoch {own_epoch} after {examples} videos{why}"
+                        f"the {what} in epoch {own_epoch} after {examples} videos{why}"
                     )
                 done += num_in_step
                 where["total_loss"] += loss * num_in_step
@@ -204,6 +207,8 @@ class Trainer:
                 if self._tell is not None:
                     waited = 100 * where["wait_seconds"] / where["seconds"]
                     figures = f"loss {loss:.3f}{self._shown_gap(now)}, waits {waited:.0f} %"
+                    if where["best"] >= 0:
+                        figures += f", best holdout GAP {where['best']:.4f}"
                     self._tell(done, num_videos, f"{what}, {figures}")
                 if now - saved >= self.training.save_seconds and done < num_videos:
                     save()
@@ -220,10 +225,10 @@ class Trainer:
         true_BC: Tensor,
         is_pretraining: bool,
         share_of_step: float,
-    ) -> float:
-        """Lower the loss of a batch, in parts; the loss it had. All ranks step as one.
+    ) -> tuple[float, float]:
+        """Lower the loss of a batch, in parts; the loss it had, and its gradient's norm.
 
-        A loss that is not finite changes nothing.
+        All ranks step as one. Either of them not finite changes nothing.
         """
         if not is_pretraining:
             features, num_frames, true_BC = augment(features, num_frames, true_BC, self.training)
@@ -247,14 +252,17 @@ class Trainer:
             total += loss.item() * share
         total = self._ranks.add_up(self.module, total)
         if not math.isfinite(total):
-            return total
-        torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.training.clip_norm)
+            return total, 0.0
+        weights = self.module.parameters()
+        norm = float(torch.nn.utils.clip_grad_norm_(weights, self.training.clip_norm))
+        if not math.isfinite(norm):
+            return total, norm
         self._optimizer.step()
         if self._averaged is not None:
             num_steps = self._where["step"] + 1
             keep = min(self.training.ema_decay, num_steps / (num_steps + 9))  # at first it is fast
             move_mean(self._averaged, self.module, 1 - keep)
-        return total
+        return total, norm
 
     def _shown_gap(self, now: float) -> str:
         """The minibatch GAP for the live line, computed now and then."""
