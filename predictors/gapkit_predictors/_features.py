@@ -30,21 +30,20 @@ class FrameConfig:
     """Every how many frames one is read; none is the store's own stride"""
     max_frames: int | None = 45
     """Frames read at most; none is all"""
+    starts: Literal["paper", "code", "zero"] = "paper"
+    """Where crops begin in training: drawn from two strides, from one, or at the first frame"""
 
     def __post_init__(self) -> None:
-        check_config(self)
-
-
-def check_config(config: Any) -> None:
-    """Refuse whole numbers below 1, and a head that is not there."""
-    for name, value in vars(config).items():
-        least = 0 if name in _MAY_BE_ZERO else 1
-        if isinstance(value, int) and not isinstance(value, bool) and value < least:
-            raise UsageError(f"{name} is {value}. It must be {least} or more.")
-    if config.head not in ("moe", "lr"):
-        raise UsageError(f"head is {config.head!r}. Use moe or lr.")
-    if not 0 <= config.l2_penalty <= 1e6:
-        raise UsageError(f"l2_penalty is {config.l2_penalty}. It must be 0 or more.")
+        for name, value in vars(self).items():
+            least = 0 if name in _MAY_BE_ZERO else 1
+            if isinstance(value, int) and not isinstance(value, bool) and value < least:
+                raise UsageError(f"{name} is {value}. It must be {least} or more.")
+        if self.head not in ("moe", "lr"):
+            raise UsageError(f"head is {self.head!r}. Use moe or lr.")
+        if self.starts not in ("paper", "code", "zero"):
+            raise UsageError(f"starts is {self.starts!r}. Use paper, code or zero.")
+        if not 0 <= self.l2_penalty <= 1e6:
+            raise UsageError(f"l2_penalty is {self.l2_penalty}. It must be 0 or more.")
 
 
 def build_head(

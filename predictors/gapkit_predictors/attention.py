@@ -47,8 +47,6 @@ class MultiLevelAttention(TorchPredictor):
         """Weight of the mean loss of a head on each level, 0 or more; 0 is without"""
         head: Literal["moe", "lr"] = "lr"
         """moe is a mixture of experts, lr logistic regression"""
-        starts: Literal["paper", "code", "zero"] = "paper"
-        """Where crops begin in training, as the loader's"""
 
         def __post_init__(self) -> None:
             super().__post_init__()

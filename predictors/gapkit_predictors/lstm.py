@@ -164,6 +164,8 @@ class Visual(Prototype):
         """Every how many frames one is read; none is the store's own stride"""
         max_frames: int | None = None
         """Frames read at most; none is all"""
+        starts: Literal["paper", "code", "zero"] = "zero"
+        """Where crops begin in training: drawn from two strides, from one, or at the first frame"""
 
 
 class Full(Prototype):
@@ -179,6 +181,8 @@ class Full(Prototype):
         """Every how many frames one is read; none is the store's own stride"""
         max_frames: int | None = None
         """Frames read at most; none is all"""
+        starts: Literal["paper", "code", "zero"] = "zero"
+        """Where crops begin in training: drawn from two strides, from one, or at the first frame"""
 
 
 class LogisticLSTM(Prototype):
@@ -253,6 +257,8 @@ class BidirectionalFull(Prototype):
         """Every how many frames one is read; none is the store's own stride"""
         max_frames: int | None = None
         """Frames read at most; none is all"""
+        starts: Literal["paper", "code", "zero"] = "zero"
+        """Where crops begin in training: drawn from two strides, from one, or at the first frame"""
 
 
 class BidirectionalLayerNorm(Prototype):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gapkit_predictors._features import build_head, check_config, choose_features
+from gapkit_predictors._features import FrameConfig, build_head, choose_features
 from torch import Tensor
 
 from gapkit.training import TorchPredictor, concatenate_features, mean_over_frames
@@ -19,28 +19,15 @@ class MeanLR(TorchPredictor):
     paper_gap: float | None = 0.74711
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(FrameConfig):
         """Settings of `mean_lr`."""
 
-        features: str = "all"
-        """Which features are read: all, or names separated by '+', as rgb+audio"""
-        normalize: bool = True
-        """Whether each frame is divided by its L2 norm"""
         head: Literal["moe", "lr"] = "lr"
-        """lr is logistic regression, moe a mixture of experts"""
-        num_experts: int = 2
-        """Experts a label in a mixture, without the dummy, 1 or more"""
-        gating: bool = False
-        """Whether context gating weighs the confidences"""
-        l2_penalty: float = 1e-8
-        """What the loss gains for half the sum of the head's squared weights, 0 or more"""
-        stride: int | None = None
-        """Every how many frames one is read; none is the store's own stride"""
+        """moe is a mixture of experts, lr logistic regression"""
         max_frames: int | None = None
         """Frames read at most; none is all"""
-
-        def __post_init__(self) -> None:
-            check_config(self)
+        normalize: bool = True
+        """Whether each frame is divided by its L2 norm"""
 
     def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
         super().__init__(num_classes, feature_sizes, config)

@@ -257,6 +257,15 @@ def test_settings_that_make_no_sense_are_refused(wrong, message):
         configure("lstm", **wrong)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_policy_of_crops_is_a_setting_and_full_length_begins_at_frame_0(name):
+    expected = "zero" if name in ("lstm_visual", "lstm_full", "bilstm_full") else "paper"
+    assert configure(name)[1].starts == expected
+    assert configure(name, starts="code")[1].starts == "code"
+    with pytest.raises(UsageError, match="starts"):
+        configure(name, starts="middle")
+
+
 def test_thirds_are_counted_as_in_the_paper(data):
     """Outputs at ceil(n/3)-1, ceil(2n/3)-1 and n-1, both ways, averaged."""
     module = build("bilstm_attention", max_frames=None)
