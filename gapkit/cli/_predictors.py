@@ -59,8 +59,10 @@ def _show(name: str) -> None:
     print(f"{name}: {about.line}")
     if about.num_parameters is not None:
         print(f"{about.num_parameters:,} parameters at 4,716 labels, 1,024 + 128 features")
-    if about.paper_gap is not None:
-        print(f"GAP in the paper (public leaderboard): {about.paper_gap:.5f}")
+    gap = None if about.paper_gap is None else f"GAP {about.paper_gap:.5f} (public leaderboard)"
+    in_paper = ", ".join(part for part in (gap, about.paper_note) if part)
+    if in_paper:
+        print(f"in the paper: {in_paper}")
     if not about.settings:
         print("It has no settings.")
         return

@@ -23,6 +23,8 @@ class Description:
     """At its defaults, for YouTube-8M's 4716 labels and features; None where it has none"""
     paper_gap: float | None
     """Public GAP in the paper; None where it names none"""
+    paper_note: str | None
+    """What more the paper says of it"""
     settings: list[Setting]
     """Fields of its config"""
 
@@ -40,5 +42,6 @@ def describe_predictor(plugin: Plugin) -> Description:
         line=own.strip().partition("\n")[0],
         num_parameters=num_parameters,
         paper_gap=getattr(plugin.target, "paper_gap", None),
+        paper_note=getattr(plugin.target, "paper_note", None),
         settings=describe_settings(plugin.config_class),
     )

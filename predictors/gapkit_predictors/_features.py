@@ -27,9 +27,9 @@ class FrameConfig:
     l2_penalty: float = 1e-8
     """What the loss gains for half the sum of the head's squared weights, 0 or more"""
     stride: int | None = None
-    """Every how many frames one is read; none is the store's own stride"""
+    """Every how many frames one is read, 1 or more; none is the store's own stride"""
     max_frames: int | None = 45
-    """Frames read at most; none is all"""
+    """Frames read at most, 1 or more; none is all"""
     starts: Literal["paper", "code", "zero"] = "paper"
     """Where crops begin in training: drawn from two strides, from one, or at the first frame"""
 

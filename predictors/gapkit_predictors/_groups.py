@@ -22,7 +22,7 @@ def find_groups(setting: str, num_groups: int | None, store: FrameStore) -> tupl
         'auto' (verticals where the split knows them, else co-occurrence), 'verticals',
         'cooccurrence', or the path of a CSV with the columns index and group (or vertical).
     num_groups : int or None
-        Groups are merged to so many, such that each has about as many true labels.
+        Groups are merged to so many at most, such that each has about as many true labels.
     store : FrameStore
         The training split.
 
@@ -34,7 +34,7 @@ def find_groups(setting: str, num_groups: int | None, store: FrameStore) -> tupl
     if setting == "auto":
         setting = "verticals" if store.verticals is not None else "cooccurrence"
     if setting == "cooccurrence":
-        return _cluster(store, min(num_groups or NUM_CLUSTERS, store.num_classes))
+        return _cluster(store, num_groups)
     if setting == "verticals":
         if store.verticals is None:
             raise UsageError(
@@ -91,31 +91,43 @@ def _read_groups(path: Path, num_classes: int) -> list[str]:
     return [names[label] for label in range(num_classes)]
 
 
-def _cluster(store: FrameStore, num_groups: int) -> tuple[int, ...]:
-    """K-means of labels by what they occur with, in a few dimensions; seeded."""
-    num_classes = store.num_classes
-    together_CC = torch.from_numpy(_count_pairs(store.labels.labels, num_classes)).float()
-    scale_C = together_CC.diagonal().clamp(min=1).sqrt()
-    together_CC = together_CC / scale_C[:, None] / scale_C
+def _cluster(store: FrameStore, num_groups: int | None) -> tuple[int, ...]:
+    """Labels by what they occur with; those that never occur where the fewest labels are."""
+    together_CC = _count_pairs(store.labels.labels, store.num_classes)
+    seen = np.flatnonzero(together_CC.diagonal())
+    num_groups = min(num_groups or NUM_CLUSTERS, max(len(seen), 1))
+    groups = np.zeros(store.num_classes, np.int64)
+    if len(seen):
+        groups[seen] = _cluster_seen(together_CC[np.ix_(seen, seen)], num_groups)
+    sizes = np.bincount(groups[seen], minlength=num_groups)
+    for label in np.setdiff1d(np.arange(store.num_classes), seen):
+        groups[label] = sizes.argmin()
+        sizes[groups[label]] += 1
+    return tuple(groups.tolist())
+
+
+def _cluster_seen(together_SS: np.ndarray, num_groups: int) -> np.ndarray:
+    """K-means in a few dimensions, seeded; no group is empty."""
+    counts_SS = torch.from_numpy(together_SS).float()
+    scale_S = counts_SS.diagonal().sqrt()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        size = min(2 * num_groups, num_classes)
-        vectors, strengths, _ = torch.svd_lowrank(together_CC, q=size)
-    point_CE = torch.nn.functional.normalize(vectors * strengths, dim=-1)
-    center_KE = point_CE[:1]
-    while len(center_KE) < num_groups:  # each further centre is the label farthest from all
-        nearest_C = (point_CE @ center_KE.T).amax(dim=1)
-        center_KE = torch.cat([center_KE, point_CE[nearest_C.argmin()][None]])
+        size = min(2 * num_groups, len(counts_SS))
+        vectors, strengths, _ = torch.svd_lowrank(counts_SS / scale_S[:, None] / scale_S, q=size)
+    point_SE = torch.nn.functional.normalize(vectors * strengths, dim=-1)
+    chosen = [0]
+    while len(chosen) < num_groups:  # each further centre is the label farthest from all
+        nearest_S = (point_SE @ point_SE[chosen].T).amax(dim=1)
+        nearest_S[chosen] = torch.inf
+        chosen.append(int(nearest_S.argmin()))
+    center_KE = point_SE[chosen]
     for _ in range(30):
-        group_C = (point_CE @ center_KE.T).argmax(dim=1)
-        sums_KE = torch.zeros_like(center_KE).index_add_(0, group_C, point_CE)
-        center_KE = torch.where(
-            sums_KE.norm(dim=-1, keepdim=True) > 0,
-            torch.nn.functional.normalize(sums_KE, dim=-1),
-            center_KE,
-        )
-    used = {group: number for number, group in enumerate(sorted(set(group_C.tolist())))}
-    return tuple(used[group] for group in group_C.tolist())
+        likeness_SK = point_SE @ center_KE.T
+        likeness_SK[chosen, range(num_groups)] = torch.inf  # each keeps the label it began with
+        group_S = likeness_SK.argmax(dim=1)
+        sums_KE = torch.zeros_like(center_KE).index_add_(0, group_S, point_SE)
+        center_KE = torch.nn.functional.normalize(sums_KE, dim=-1)
+    return group_S.numpy()
 
 
 def _count_pairs(rows: Sequence[np.ndarray], num_classes: int) -> np.ndarray:

@@ -32,7 +32,7 @@ class Chain(TorchPredictor):
         support: float = 0.1
         """Weight of the mean loss of the heads before the last, 0 or more"""
         max_frames: int | None = None
-        """Frames read at most; none is all"""
+        """Frames read at most, 1 or more; none is all"""
 
         def __post_init__(self) -> None:
             super().__post_init__()

@@ -16,6 +16,7 @@ class LateFusion(TorchPredictor):
     """A bidirectional layer-normalised layer a modality, one of 1200 over their outputs."""
 
     paper_gap: float | None = None
+    paper_note = "in the final ensemble"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(FrameConfig):
@@ -30,9 +31,11 @@ class LateFusion(TorchPredictor):
         head: Literal["moe", "lr"] = "lr"
         """moe is a mixture of experts, lr logistic regression"""
         stride: int | None = 6
-        """Every how many frames one is read; none is the store's own stride"""
+        """Every how many frames one is read, 1 or more; none is the store's own stride"""
         max_frames: int | None = None
-        """Frames read at most; none is all"""
+        """Frames read at most, 1 or more; none is all"""
+        starts: Literal["paper", "code", "zero"] = "code"
+        """Where crops begin in training: drawn from two strides, from one, or at the first frame"""
 
     def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
         super().__init__(num_classes, feature_sizes, config)

@@ -17,6 +17,7 @@ class MeanLR(TorchPredictor):
     """Mean over frames, visual and audio side by side, and one sigmoid unit a label."""
 
     paper_gap: float | None = 0.74711
+    paper_note: str | None = "the baseline of the contest"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(FrameConfig):
@@ -25,7 +26,7 @@ class MeanLR(TorchPredictor):
         head: Literal["moe", "lr"] = "lr"
         """moe is a mixture of experts, lr logistic regression"""
         max_frames: int | None = None
-        """Frames read at most; none is all"""
+        """Frames read at most, 1 or more; none is all"""
         normalize: bool = True
         """Whether each frame is divided by its L2 norm"""
 
@@ -49,6 +50,7 @@ class MoE(MeanLR):
     """Mean over frames, and a mixture of experts a label."""
 
     paper_gap = None
+    paper_note = None
 
     @dataclass(frozen=True, kw_only=True)
     class Config(MeanLR.Config):

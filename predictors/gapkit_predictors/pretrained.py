@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from gapkit_predictors._features import FrameConfig, build_head, choose_features, read_frames
 from torch import Tensor, nn
 
+from gapkit.errors import UsageError
 from gapkit.training import LSTM, TorchPredictor
 
 
@@ -19,6 +20,7 @@ class Pretrained(TorchPredictor):
     """
 
     paper_gap: float | None = None
+    paper_note = "not finished by its authors"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(FrameConfig):
@@ -36,6 +38,11 @@ class Pretrained(TorchPredictor):
     def __init__(self, num_classes: int, feature_sizes: Mapping[str, int], config: Config) -> None:
         super().__init__(num_classes, feature_sizes, config)
         self.names = choose_features(config.features, feature_sizes)
+        if len(self.names) < 2:
+            raise UsageError(
+                f"lstm_pretrained learns to reconstruct a second modality from the first, and "
+                f"reads only {self.names[0]!r} here. Train lstm or bilstm on it."
+            )
         hidden, size = config.hidden_size, feature_sizes[self.names[0]]
         self.encoder = LSTM(size, hidden, config.num_layers, bidirectional=True)
         self.decoder = LSTM(2 * hidden, config.decoder_size)

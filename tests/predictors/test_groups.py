@@ -103,3 +103,18 @@ def test_three_labels_a_video_are_true_at_the_start_in_all_groups_together(head)
     for part in module.heads:
         bias = part.linear.bias if head == "lr" else part.experts.bias
         np.testing.assert_allclose(bias.detach(), np.log(3 / 1000), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("num_groups", "expected"), [(None, 25), (6, 6), (40, 40), (99, 60)])
+def test_labels_that_never_occur_spread_over_the_groups(num_groups, expected):
+    """Of 400 labels 60 occur, alone or beside a neighbour."""
+    rng = np.random.default_rng(0)
+    seen = rng.permutation(400)[:60]
+    rows = [seen[[i % 60, (i + i % 3) % 60]][: 1 + (i % 3 > 0)] for i in range(300)]
+    labels = Labels([f"v{i}" for i in range(300)], rows, num_classes=400)
+    store = SimpleNamespace(labels=labels, num_classes=400, verticals=None, path="s")
+    groups = find_groups("cooccurrence", num_groups, store)
+    sizes = np.bincount(groups)
+    assert len(sizes) == expected
+    assert np.bincount(np.array(groups)[seen], minlength=expected).min() >= 1
+    assert sizes.max() - sizes.min() <= max(1, np.bincount(np.array(groups)[seen]).max())

@@ -166,7 +166,12 @@ def test_video_level_is_read_or_refused_by_name(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("lstm_visual", "no 'rgb', but audio"), ("lstm_late", "two modalities")]
+    ("name", "message"),
+    [
+        ("lstm_visual", "no 'rgb', but audio"),
+        ("lstm_late", "two modalities"),
+        ("lstm_pretrained", "a second modality"),
+    ],
 )
 def test_rows_that_need_two_modalities_say_so(name, message):
     with pytest.raises(UsageError, match=message):
@@ -258,9 +263,10 @@ def test_settings_that_make_no_sense_are_refused(wrong, message):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_policy_of_crops_is_a_setting_and_full_length_begins_at_frame_0(name):
-    expected = "zero" if name in ("lstm_visual", "lstm_full", "bilstm_full") else "paper"
-    assert configure(name)[1].starts == expected
+def test_the_policy_of_crops_is_a_setting_with_the_papers_defaults(name):
+    own = dict.fromkeys(("lstm_visual", "lstm_full", "bilstm_full"), "zero")
+    own |= dict.fromkeys(("lstm_late", "bilstm_verticals"), "code")
+    assert configure(name)[1].starts == own.get(name, "paper")
     assert configure(name, starts="code")[1].starts == "code"
     with pytest.raises(UsageError, match="starts"):
         configure(name, starts="middle")
