@@ -80,6 +80,21 @@ def test_interrupted_at_any_step_it_ends_to_the_bit(data, tmp_path, unbroken, nu
     same(tmp_path / "run", unbroken)
 
 
+@pytest.mark.parametrize("line", ['{"epo', '{"epoch": 1}\n'], ids=["half", "whole"])
+def test_a_line_that_no_state_knows_of_is_logged_anew(data, tmp_path, unbroken, line):
+    """As a kill leaves it between the first epoch's line and the state that knows of it."""
+
+    def stop(done, total, what):
+        if done > 48:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run(data, tmp_path / "run", training={**TRAINING, "save_seconds": 0.0}, progress=stop)
+    (tmp_path / "run" / "metrics.jsonl").write_text(line)
+    run(data, tmp_path / "run", resume=True)
+    same(tmp_path / "run", unbroken)
+
+
 def test_killed_at_random_moments_it_ends_to_the_bit(data, tmp_path, unbroken, script):
     options = [script, "train", "lstm_ln", "--data", data, "-o", tmp_path / "run", "--resume"]
     options += ["--epochs", "4", "--batch-size", "24", "--lr", "0.01", "--device", "cpu"]

@@ -198,7 +198,7 @@ class RunWriter:
         for name in CHECKPOINTS if epochs else ():
             check_weights(self._folder / f"{name}.safetensors")
         if self._writes:
-            if size:
+            if (self._folder / METRICS_FILE).exists():
                 os.truncate(self._folder / METRICS_FILE, size)
             self._write_config()
         return epochs
