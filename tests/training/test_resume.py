@@ -195,3 +195,19 @@ def test_averaged_weights_are_the_ones_scored_and_kept(data, tmp_path):
             own = means[5][name.replace("averaged/", "weights/")]
             expected = keep * means[4][name] + (1 - keep) * own
             assert (mean - expected).abs().max() < 1e-6
+
+
+def test_what_a_kill_left_goes_with_resume_and_with_overwrite(data, tmp_path):
+    """Files in the run, folders beside it; those of other runs stay."""
+    one = {"training": {"epochs": 1, "batch_size": 240}, "settings": {}, "device": "cpu"}
+    path, other = tmp_path / "run", ".run2.0123abcd.tmp"
+    for more in ({"resume": True}, {"resume": True}, {"overwrite": True}):
+        for name in (".run.0123abcd.tmp", ".run.0123abcd.tmp.old", other):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "config.json").write_text("{")
+        if path.exists():
+            (path / ".state.safetensors.d41fe3fa.tmp").write_bytes(b"half")
+            (path / ".config.json.d41fe3fa.tmp").write_bytes(b"half")
+        train("mean_lr", data, path, **one, **more)
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == [other, "run"]
+        assert not list(path.glob(".*"))
