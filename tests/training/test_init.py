@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from gapkit.data import import_tfrecords
-from gapkit.errors import DataError
+from gapkit.errors import DataError, UsageError
 from gapkit.training import train
 
 SMALL = {"hidden_size": 12, "num_layers": 1, "max_frames": 6}
@@ -51,6 +51,22 @@ def test_a_run_that_does_not_fit_is_refused(data, tmp_path, first):
     with pytest.raises(DataError, match="nowhere"):
         train("moe", data, tmp_path / "run", init="nowhere", training=ONE, device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_resumed_run_keeps_what_it_was_begun_with(data, tmp_path, first, monkeypatch):
+    path, options = tmp_path / "run", {"settings": SMALL, "device": "cpu", "training": ONE}
+    train("lstm_ln", data, path, init=first, **options)
+    begun = json.loads((path / "config.json").read_text())
+    monkeypatch.setattr("gapkit.training._loop.train.find_commit", lambda: "another")
+    monkeypatch.setattr("gapkit.training._loop.train.find_versions", lambda: {"torch": "9"})
+    for init in (None, first, first / ".." / first.name):
+        train("lstm_ln", data, path, init=init, resume=True, **options)
+        assert json.loads((path / "config.json").read_text()) == begun
+    with pytest.raises(UsageError, match=r"begun with init='.*run', and this is 'another'"):
+        train("lstm_ln", data, path, init="another", resume=True, **options)
+    train("mean_lr", data, tmp_path / "mean", training=ONE, device="cpu")
+    with pytest.raises(UsageError, match="begun with init=None, and this is"):
+        train("mean_lr", data, tmp_path / "mean", init=first, resume=True, device="cpu")
 
 
 def test_events_hold_loss_and_gap_by_step(first):

@@ -28,6 +28,7 @@ _MUST_STAY = (
     "trained_from", "config", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",
 )  # fmt: skip
 _MAY_CHANGE = ("epochs", "max_steps", "max_minutes", "patience", "keep_every", "save_seconds")
+_AS_BEGUN = ("init", "commit", "versions")
 _DISTILLATION = 0.5  # the share of a teacher where none is said
 
 
@@ -70,7 +71,7 @@ def train(
         a finished run, return what it brought.
     init : path, optional
         Run whose last weights it starts from, where names and shapes fit: a head for other labels
-        starts anew. Not when it is resumed.
+        starts anew. Resumed, none or that which the run was begun with.
     teacher : path, optional
         Submission of split `train`, in any format that gapkit reads, whose confidences are the
         share `distillation` of the target (a half by default); with all of it the split needs no
@@ -88,12 +89,13 @@ def train(
         A split is missing, or the two don't go together, or the output can't be written, or the
         teacher can't be read, lacks a video of split `train` or is of other labels.
     UsageError
-        A setting is unknown or out of range, or not the one that a resumed run was begun with;
-        distillation without a teacher.
+        A setting is unknown or out of range, or it or `init` is not the one that a resumed run was
+        begun with; distillation without a teacher.
     """
     output, is_first = Path(output), join_ranks()
     begun = read_begun(output) if resume else None
     if begun is not None:
+        _check_init(output, begun.get("init"), init)
         settings = {**(begun["config"] or {}), **(settings or {})}
         training = {**begun["training"], **_given(training)}
         teacher = teacher or begun.get("teacher")
@@ -130,6 +132,7 @@ def train(
     trainer = Trainer(module, train_store, val_store, training, name, progress, taught_by)
     if begun is not None:
         _check_same(output, begun, about)
+        about |= {key: begun.get(key) for key in _AS_BEGUN}
     with RunWriter(
         output, about, overwrite=overwrite, resume=begun is not None, writes=is_first
     ) as writer:
@@ -157,6 +160,16 @@ def _settle_distillation(training: TrainingConfig, is_taught: bool) -> TrainingC
     if is_taught and training.distillation is None:
         return replace(training, distillation=_DISTILLATION)
     return training
+
+
+def _check_init(run: Path, there: str | None, asked: str | os.PathLike[str] | None) -> None:
+    """Refuse to resume a run with weights to start from that are not those it was begun with."""
+    if asked is None or (there is not None and Path(there).resolve() == Path(asked).resolve()):
+        return
+    raise UsageError(
+        f"{run}: was begun with init={there!r}, and this is {str(asked)!r}. "
+        f"Resume it without --init, or choose another -o."
+    )
 
 
 def _check_same(run: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
