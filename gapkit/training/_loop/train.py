@@ -45,6 +45,7 @@ def train(
     init: str | os.PathLike[str] | None = None,
     teacher: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[Epoch | Pretraining], object] | None = None,
+    on_note: Callable[[str], object] | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> list[Epoch]:
     """Train a predictor on split `train`, score it on `val` after each epoch, keep last and best.
@@ -78,6 +79,8 @@ def train(
         labels. Resumed, that which the run was begun with.
     on_epoch : callable, optional
         Called with each Epoch, and with each Pretraining of a predictor that has such a phase.
+    on_note : callable, optional
+        Called with a line on how many weights of `init` fitted, and which did not.
     progress : callable, optional
         Called with the videos done and the videos in all of the epoch, and what is being done.
 
@@ -113,7 +116,9 @@ def train(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))
     if init is not None and begun is None:
-        start_from(module, Path(init))
+        fitted = start_from(module, Path(init))
+        if on_note is not None and is_first:
+            on_note(fitted)
     about = {
         "predictor": name if plugin.is_entry_point else None,
         "trained_from": name,
