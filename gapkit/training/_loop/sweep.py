@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gapkit._settings import describe_settings, take_settings
+from gapkit._settings import describe_settings, make_config, take_settings
 from gapkit.errors import GapkitError, UsageError
 from gapkit.plugins import find_predictor
 from gapkit.training._loop.config import TrainingConfig
@@ -211,7 +211,7 @@ def _plan(
     own, of_trainer = take_settings(settings, plugin.config_class, TrainingConfig)
     of_trainer |= training
     plugin.configure(own)
-    TrainingConfig(**of_trainer)
+    make_config(TrainingConfig, of_trainer, "the trainer", parse=False)
     return PlannedRun(name=name, predictor=predictor, settings=own, training=of_trainer)
 
 
