@@ -141,7 +141,10 @@ def test_a_step_budget_ends_within_an_epoch_and_can_be_raised(data, tmp_path, un
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"settings": {**SMALL, "hidden_size": 13}}, "'hidden_size': 12"),
+        (
+            {"settings": {**SMALL, "hidden_size": 13}},
+            "begun with hidden_size=12, and this is hidden_size=13",
+        ),
         ({"training": {**TRAINING, "learning_rate": 0.5}}, r"learning_rate=0\.01.*0\.5"),
     ],
 )

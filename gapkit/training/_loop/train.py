@@ -25,7 +25,7 @@ from gapkit.training._runs.run import RunWriter, build_module, read_begun, to_js
 from gapkit.training._runs.start import start_from
 
 _MUST_STAY = (
-    "trained_from", "config", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",
+    "trained_from", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",
 )  # fmt: skip
 _MAY_CHANGE = ("epochs", "max_steps", "max_minutes", "patience", "keep_every", "save_seconds")
 _AS_BEGUN = ("init", "commit", "versions")
@@ -179,18 +179,30 @@ def _check_init(run: Path, there: str | None, asked: str | os.PathLike[str] | No
 
 def _check_same(run: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Refuse to go on with a run that was begun otherwise."""
-    for key in _MUST_STAY:
-        if there.get(key) != asked[key]:
-            raise UsageError(
-                f"{run}: was begun with {key}={there.get(key)!r}, and this is {asked[key]!r}. "
-                f"Resume it as it was begun, or choose another -o."
-            )
-    for key, value in asked["training"].items():
-        if key not in _MAY_CHANGE and there["training"].get(key) != value:
-            raise UsageError(
-                f"{run}: was begun with {key}={there['training'].get(key)!r}, and this is "
-                f"{value!r}. Resume it as it was begun, or choose another -o."
-            )
+    was, now = _settled(there), _settled(asked)
+    differing = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    if differing:
+        before, here = (
+            ", ".join(f"{key[1]}={values.get(key)!r:.80}" for key in differing)
+            for values in (was, now)
+        )
+        raise UsageError(
+            f"{run}: was begun with {before}, and this is {here}. "
+            f"Resume it as it was begun, or choose another -o."
+        )
+
+
+def _settled(about: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """What a run is begun with and goes on with, by where it stands and its name."""
+    return {
+        **{("", key): about.get(key) for key in _MUST_STAY},
+        **{("config", key): value for key, value in (about["config"] or {}).items()},
+        **{
+            ("training", key): value
+            for key, value in about["training"].items()
+            if key not in _MAY_CHANGE
+        },
+    }
 
 
 def _check_splits(train_store: FrameStore, val_store: FrameStore, *, own_stride: bool) -> None:
