@@ -15,6 +15,7 @@ from typing import Any
 
 from gapkit.errors import GapkitError, UsageError
 
+_INTEGER_LIMIT = 2**53  # beyond it floats and JSON are not exact, and products leave 64 bits
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -75,6 +76,13 @@ def take_settings(
     hints = typing.get_type_hints(other)
     theirs = {key: value for key, value in settings.items() if key in hints and key not in own}
     mine = {key: value for key, value in settings.items() if key not in theirs}
+    for key in mine.keys() - own:
+        near = difflib.get_close_matches(key, [*own, *hints], n=1)
+        if near:
+            raise UsageError(
+                f"neither the predictor nor the trainer has a setting {key!r}. "
+                f"Did you mean {near[0]!r}?"
+            )
     return mine, {
         key: _convert(value, hints[key], key, "the trainer") for key, value in theirs.items()
     }
@@ -115,11 +123,15 @@ def make_config(
             _convert(value, hints[key], key, owner) if parse and isinstance(value, str) else value
         )
     try:
-        return config_class(**values)
+        config = config_class(**values)
     except GapkitError:
         raise
     except (TypeError, ValueError) as error:
         raise UsageError(f"{owner}: {error}") from None
+    for key, value in values.items():
+        if isinstance(value, int) and abs(value) > _INTEGER_LIMIT:
+            raise UsageError(f"{owner}: {key} is {value}. It must be 2**53 or less.")
+    return config
 
 
 def _convert(text: str, hint: Any, key: str, owner: str) -> Any:
@@ -138,6 +150,16 @@ def _convert(text: str, hint: Any, key: str, owner: str) -> Any:
                 return kind(text)
             except ValueError:
                 continue
+    raise UsageError(f"{owner}: setting {key}={text} is not {_in_words(choices)}.")
+
+
+def _in_words(choices: tuple[Any, ...]) -> str:
+    """'int or none', 'steps, cosine or none'."""
     names = {type(None): "none", int: "int", float: "float", str: "str", bool: "bool"}
-    wanted = " or ".join(names.get(kind, str(kind).removeprefix("typing.")) for kind in choices)
-    raise UsageError(f"{owner}: setting {key}={text} is not {wanted}.")
+    words: list[str] = []
+    for kind in choices:
+        if typing.get_origin(kind) is typing.Literal:
+            words += map(str, typing.get_args(kind))
+        else:
+            words.append(names.get(kind, str(kind).removeprefix("typing.")))
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

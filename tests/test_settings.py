@@ -3,7 +3,7 @@ from typing import Literal, Optional
 
 import pytest
 
-from gapkit._settings import make_config, parse_settings
+from gapkit._settings import make_config, parse_settings, take_settings
 from gapkit.errors import DataError, UsageError
 
 
@@ -68,6 +68,8 @@ def test_values_that_are_no_text_are_kept():
         ({"peephole": "maybe"}, ["peephole=maybe is not bool"]),
         ({"max_frames": "x"}, ["max_frames=x is not int or none"]),
         ({"hidden_size": "0"}, ["p: hidden_size is 0"]),
+        ({"hidden_size": "1" + 20 * "0"}, ["p: hidden_size is 1000", "2**53 or less"]),
+        ({"max_frames": 10**20}, ["p: max_frames is 1000", "2**53 or less"]),
     ],
 )
 def test_wrong_settings_are_usage_errors(settings, words):
@@ -112,12 +114,25 @@ def test_a_key_twice_is_a_usage_error():
 class Choice:
     mode: Literal["a", "b"] = "a"
     name: str | None = None
+    size: Literal["s", "l", 0] | None = None
+    only: Literal["d"] = "d"
 
 
 def test_a_literal_takes_its_choices_and_names_them():
     assert make_config(Choice, {"mode": "b"}, "p").mode == "b"
-    with pytest.raises(UsageError, match=r"mode=c is not .*'a', 'b'"):
+    with pytest.raises(UsageError, match=r"mode=c is not a or b\.$"):
         make_config(Choice, {"mode": "c"}, "p")
+    with pytest.raises(UsageError, match=r"size=m is not s, l, 0 or none\.$"):
+        make_config(Choice, {"size": "m"}, "p")
+    with pytest.raises(UsageError, match=r"only=c is not d\.$"):
+        make_config(Choice, {"only": "c"}, "p")
+
+
+def test_a_setting_of_neither_offers_the_nearest_of_both():
+    for key, near in (("mod", "mode"), ("ratee", "rate")):
+        with pytest.raises(UsageError, match=f"has a setting {key!r}. .*{near!r}"):
+            take_settings({key: "1"}, Choice, Config)
+    assert take_settings({"zzzz": "1", "rate": "1"}, None, Config) == ({"zzzz": "1"}, {"rate": 1.0})
 
 
 def test_values_of_json_are_taken_as_they_are():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gapkit.cli._console import Progress
+from gapkit.cli._console import Progress, note
 from gapkit.cli._options import DataFolder, Device, Overwrite
 from gapkit.cli._source import default_name
 from gapkit.cli._train_several import is_several, train_several
@@ -100,7 +100,11 @@ def train(
             else:
                 print(f"pretraining {ended.epoch}  loss {ended.loss:.4f}", flush=True)
 
-        options["on_epoch"] = show
+        def tell(message: str) -> None:
+            progress.clear()
+            note(message)
+
+        options |= {"on_epoch": show, "on_note": tell}
         if is_several(names):
             output = output or Path("runs")
             train_several(names, data, output, given, training, progress, **options)

@@ -37,11 +37,13 @@ def train_several(
     from gapkit.training import sweep
 
     planned = _plan(names, settings, training)
+    speaks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts one does
     results = []
 
     def announce(run: PlannedRun) -> None:
         progress.clear()
-        print(f"{output / run.name}:", flush=True)
+        if speaks:
+            print(f"{output / run.name}:", flush=True)
 
     for result in sweep(planned, data, output, on_run=announce, progress=progress, **options):
         progress.clear()
@@ -49,12 +51,13 @@ def train_several(
         if result.error is not None:
             note(f"{result.path}: failed, and the others go on: {result.error}")
     done = [result for result in results if result.epochs]
-    if done and os.environ.get("RANK", "0") == "0":
+    if done and speaks:
         print()
         print_comparison(done, data, options["device"], progress)
     failed = [str(result.path) for result in results if result.error is not None]
     if failed:
-        print(f"failed: {', '.join(failed)}")
+        if speaks:
+            print(f"failed: {', '.join(failed)}")
         raise typer.Exit(1)
 
 

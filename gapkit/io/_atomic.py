@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gapkit.errors import DataError
+
+# As `_beside` and `install_folder` name them.
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp(\.old)?")
 
 
 @contextmanager
@@ -88,7 +92,7 @@ def check_replaceable(path: Path, *, ours: Sequence[str], overwrite: bool) -> No
     if path.absolute() == Path.cwd():
         raise DataError(f"{path}: is the current folder. Name a folder in it.")
     there = sorted(path.iterdir()) if path.is_dir() else []
-    foreign = [entry.name for entry in there if not any(entry.match(p) for p in ours)]
+    foreign = [entry.name for entry in there if not _is_of(_meant_name(entry), ours)]
     if foreign:
         raise DataError(
             f"{path}: holds {foreign[0]!r}, which gapkit did not write there. "
@@ -113,6 +117,27 @@ def install_folder(temporary: Path, path: Path) -> None:
         raise
     shutil.rmtree(old, ignore_errors=True)
     _sync(path.parent)
+
+
+def remove_leftovers(folder: Path, ours: Sequence[str]) -> None:
+    """Remove what killed writers of files or folders of these patterns left half done."""
+    for entry in folder.iterdir():
+        name = _meant_name(entry)
+        if name != entry.name and _is_of(name, ours):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+def _meant_name(entry: Path) -> str:
+    """The name of an entry; of a temporary one that which it was to have."""
+    found = _TEMPORARY.fullmatch(entry.name)
+    return found[1] if found else entry.name
+
+
+def _is_of(name: str, patterns: Sequence[str]) -> bool:
+    return any(PurePath(name).match(pattern) for pattern in patterns)
 
 
 def _target(path: str | os.PathLike[str]) -> Path:

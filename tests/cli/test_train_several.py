@@ -98,6 +98,14 @@ def test_one_that_fails_loses_no_other(cli, data, tmp_path):
         ("[[run]]\npredictor = 'mean_lr'\nepochs = [1]", ["run 1", "epochs is [1]"]),
         ("[[run]]\npredictor = 'mean_lr'\nseeds = 3", ["run 1", "seeds is 3"]),
         ("[[run]]\npredictor = 'mean_lr'\nname = 'a/b'", ["run 1", "'a/b'"]),
+        ("[[run]]\npredictor = 'mean_lr'\nname = '..'", ["run 1", "name is '..'"]),
+        ("[[run]]\npredictor = 'mean_lr'\nname = '.'", ["run 1", "name is '.'"]),
+        ("[[run]]\npredictor = 'mean_lr'\ninit = 3", ["run 1", "init is 3"]),
+        ("[[run]]\npredictor = 'mean_lr'\nteacher = ['t']", ["run 1", "teacher is ['t']"]),
+        (
+            "[defaults]\nepoch = 3\n[[run]]\npredictor = 'mean_lr'",
+            ["[defaults]", "'epoch'", "'epochs'?"],
+        ),
         ("[[run]]\npredictor = 'mean_lr'\n[[run]]\npredictor = 'mean_lr'", ["two runs", "mean_lr"]),
     ],
 )
@@ -105,6 +113,24 @@ def test_what_is_wrong_in_a_sweep_file(cli, data, tmp_path, text, words):
     (tmp_path / "s.toml").write_text(text)
     cli("train", "s.toml", "--data", data, cwd=tmp_path).fails("s.toml", *words, rc=2)
     assert not (tmp_path / "runs").exists()
+
+
+def test_seeds_of_a_file_and_one_of_the_command_are_refused(cli, data, tmp_path):
+    (tmp_path / "s.toml").write_text(SWEEP)
+    command = ("train", "s.toml", "--data", data, "--seed", 7)
+    cli(*command, cwd=tmp_path).fails("s.toml", "run 1", "seeds is [0, 1]", "--seed 7", rc=2)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_of_several_ranks_one_speaks(cli, data, tmp_path):
+    (tmp_path / "bad.py").write_text(BAD)
+    options = ("--data", data / "nowhere", "--epochs", "1")
+    for rank, told in (("0", ["runs/bad:", "runs/mean_lr:"]), ("1", [])):
+        command = ("train", "./bad.py", "mean_lr", *options)
+        result = cli(*command, cwd=tmp_path, env={"RANK": rank})
+        assert result.rc == 1, result
+        assert [line for line in result.stdout.splitlines() if line.endswith(":")] == told
+        assert ("failed: " in result.stdout) == (rank == "0")
 
 
 def test_a_setting_that_none_has(cli, data, tmp_path):

@@ -6,6 +6,7 @@ from gapkit.errors import DataError
 from gapkit.io import (
     open_submission,
     read_predictions,
+    remove_leftovers,
     replacing_folder,
     write_labels,
     write_predictions,
@@ -139,3 +140,31 @@ def test_a_linked_folder_is_replaced_where_it_lies(tmp_path):
     assert (real / "a.txt").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big", "data"]
     assert [path.name for path in real.parent.iterdir()] == ["val"]
+
+
+def test_leftovers_of_a_kill_are_told_by_their_names(tmp_path):
+    left = [".a.txt.0123abcd.tmp", ".b.txt.00000000.tmp"]
+    others = ["a.txt", ".a.txt.tmp", ".a.txt.0123abcg.tmp", ".c.csv.0123abcd.tmp"]
+    for name in (*left, *others):
+        (tmp_path / name).write_text("x")
+    for name in (".d.txt.0123abcd.tmp", ".d.txt.0123abcd.tmp.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "e").write_text("x")
+    remove_leftovers(tmp_path, ["*.txt"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_leftovers_of_a_kill_stop_no_overwriting(tmp_path):
+    path = tmp_path / "split"
+    path.mkdir()
+    for name in ("a.txt", ".a.txt.0123abcd.tmp"):
+        (path / name).write_text("old")
+    with replacing_folder(path, ours=("*.txt",), overwrite=True) as folder:
+        (folder / "b.txt").write_text("new")
+    assert contents(tmp_path) == {"split/b.txt": b"new"}
+    (path / ".notes.md.0123abcd.tmp").write_text("mine")
+    with (
+        pytest.raises(DataError, match=r"notes\.md"),
+        replacing_folder(path, ours=("*.txt",), overwrite=True),
+    ):
+        raise AssertionError

@@ -80,6 +80,21 @@ def test_interrupted_at_any_step_it_ends_to_the_bit(data, tmp_path, unbroken, nu
     same(tmp_path / "run", unbroken)
 
 
+@pytest.mark.parametrize("line", ['{"epo', '{"epoch": 1}\n'], ids=["half", "whole"])
+def test_a_line_that_no_state_knows_of_is_logged_anew(data, tmp_path, unbroken, line):
+    """As a kill leaves it between the first epoch's line and the state that knows of it."""
+
+    def stop(done, total, what):
+        if done > 48:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run(data, tmp_path / "run", training={**TRAINING, "save_seconds": 0.0}, progress=stop)
+    (tmp_path / "run" / "metrics.jsonl").write_text(line)
+    run(data, tmp_path / "run", resume=True)
+    same(tmp_path / "run", unbroken)
+
+
 def test_killed_at_random_moments_it_ends_to_the_bit(data, tmp_path, unbroken, script):
     options = [script, "train", "lstm_ln", "--data", data, "-o", tmp_path / "run", "--resume"]
     options += ["--epochs", "4", "--batch-size", "24", "--lr", "0.01", "--device", "cpu"]
@@ -126,7 +141,10 @@ def test_a_step_budget_ends_within_an_epoch_and_can_be_raised(data, tmp_path, un
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"settings": {**SMALL, "hidden_size": 13}}, "'hidden_size': 12"),
+        (
+            {"settings": {**SMALL, "hidden_size": 13}},
+            "begun with hidden_size=12, and this is hidden_size=13",
+        ),
         ({"training": {**TRAINING, "learning_rate": 0.5}}, r"learning_rate=0\.01.*0\.5"),
     ],
 )
@@ -180,3 +198,19 @@ def test_averaged_weights_are_the_ones_scored_and_kept(data, tmp_path):
             own = means[5][name.replace("averaged/", "weights/")]
             expected = keep * means[4][name] + (1 - keep) * own
             assert (mean - expected).abs().max() < 1e-6
+
+
+def test_what_a_kill_left_goes_with_resume_and_with_overwrite(data, tmp_path):
+    """Files in the run, folders beside it; those of other runs stay."""
+    one = {"training": {"epochs": 1, "batch_size": 240}, "settings": {}, "device": "cpu"}
+    path, other = tmp_path / "run", ".run2.0123abcd.tmp"
+    for more in ({"resume": True}, {"resume": True}, {"overwrite": True}):
+        for name in (".run.0123abcd.tmp", ".run.0123abcd.tmp.old", other):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / "config.json").write_text("{")
+        if path.exists():
+            (path / ".state.safetensors.d41fe3fa.tmp").write_bytes(b"half")
+            (path / ".config.json.d41fe3fa.tmp").write_bytes(b"half")
+        train("mean_lr", data, path, **one, **more)
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == [other, "run"]
+        assert not list(path.glob(".*"))

@@ -312,7 +312,9 @@ def test_splits_that_do_not_go_together_are_refused(data, corpus, tmp_path):
         {"decay_rate": 1.5},
         {"decay_examples": 0},
         {"clip_norm": -1.0},
+        {"max_minutes": 0.0},
         {"seed": -1},
+        {"seed": 2**32},
         {"validation_batch_size": 0},
     ],
 )

@@ -10,7 +10,7 @@ from gapkit.errors import UsageError
 _AT_LEAST = {
     "epochs": 1, "batch_size": 1, "decay_examples": 1, "validation_batch_size": 1, "accumulate": 1,
     "patience": 1, "max_steps": 1, "seed": 0, "mixup": 0, "feature_noise": 0, "save_seconds": 0,
-    "max_minutes": 0, "warmup_steps": 0, "keep_every": 1, "run_length": 1,
+    "warmup_steps": 0, "keep_every": 1, "run_length": 1,
 }  # fmt: skip
 _SHARES = ("ignore_negatives", "label_smoothing", "ema_decay", "bootstrapping", "half_videos")
 _WORDS = {
@@ -76,7 +76,7 @@ class TrainingConfig:
     keep_every: int | None = None
     """Keep the weights of every so-manieth epoch as checkpoint-EPOCH; none keeps last and best"""
     seed: int = 0
-    """Of the weights, the order of videos and the starts of crops, 0 or more"""
+    """Of the weights, the order of videos and the starts of crops, 0 to 2**32 - 1"""
     run_length: int | None = None
     """Videos read from disk as one run, see `gapkit.data.Loader`; none reads each for itself"""
     validation_batch_size: int = 128
@@ -89,9 +89,12 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not least <= value <= 1e30:
                 raise UsageError(f"{name} is {value}. It must be {least} or more.")
-        for name in ("learning_rate", "clip_norm"):
-            if not 0 < getattr(self, name) <= 1e30:
-                raise UsageError(f"{name} is {getattr(self, name)}. It must be in (0, 1e30].")
+        if self.seed >= 2**32:
+            raise UsageError(f"seed is {self.seed}. It must be below 2**32.")
+        for name in ("learning_rate", "clip_norm", "max_minutes"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1e30:
+                raise UsageError(f"{name} is {value}. It must be in (0, 1e30].")
         for name in ("decay_rate", "negative_share"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(f"{name} is {getattr(self, name)}. It must be in (0, 1].")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gapkit._settings import describe_settings, take_settings
+from gapkit._settings import describe_settings, make_config, take_settings
 from gapkit.errors import GapkitError, UsageError
 from gapkit.plugins import find_predictor
 from gapkit.training._loop.config import TrainingConfig
@@ -106,6 +107,12 @@ def read_sweep(path: str | os.PathLike[str], training: Mapping[str, Any]) -> lis
             planned += _read_run(run, defaults, training)
         except GapkitError as error:
             raise type(error)(f"{path}: run {number}: {error}") from None
+    known = {key for run in runs for key in (*_fields_of(run["predictor"]), *_OF_A_RUN)}
+    for key in defaults:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{path}: [defaults]: no run has a setting {key!r}.{hint}")
     names = [run.name for run in planned]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -177,10 +184,15 @@ def _read_run(
     values = {**{key: value for key, value in defaults.items() if key in known}, **run}
     name = values.get("name", predictor)
     seeds = values.get("seeds")
-    if not isinstance(name, str) or name != Path(name).name or not name:
+    if not isinstance(name, str) or name != Path(name).name or name in ("", ".."):
         raise UsageError(f"name is {name!r}. Name a folder, without '/'.")
     if seeds is not None and not (isinstance(seeds, list) and seeds):
         raise UsageError(f"seeds is {seeds!r}. Give a list, as [0, 1, 2].")
+    if seeds and "seed" in training:
+        raise UsageError(f"seeds is {seeds}, and --seed {training['seed']} is given. Leave one.")
+    for key in ("init", "teacher"):
+        if not isinstance(values.get(key, ""), str):
+            raise UsageError(f"{key} is {values[key]!r}. Give a path, in quotes.")
     settings = {key: _as_text(key, value) for key, value in values.items() if key not in _OF_A_RUN}
     for seed in seeds or [None]:
         more = {} if seed is None else {"seed": _as_text("seeds", seed)}
@@ -199,7 +211,7 @@ def _plan(
     own, of_trainer = take_settings(settings, plugin.config_class, TrainingConfig)
     of_trainer |= training
     plugin.configure(own)
-    TrainingConfig(**of_trainer)
+    make_config(TrainingConfig, of_trainer, "the trainer", parse=False)
     return PlannedRun(name=name, predictor=predictor, settings=own, training=of_trainer)
 
 

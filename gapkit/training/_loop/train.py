@@ -25,9 +25,10 @@ from gapkit.training._runs.run import RunWriter, build_module, read_begun, to_js
 from gapkit.training._runs.start import start_from
 
 _MUST_STAY = (
-    "trained_from", "config", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",
+    "trained_from", "num_classes", "feature_sizes", "fingerprint", "teacher_fingerprint",
 )  # fmt: skip
 _MAY_CHANGE = ("epochs", "max_steps", "max_minutes", "patience", "keep_every", "save_seconds")
+_AS_BEGUN = ("init", "commit", "versions")
 _DISTILLATION = 0.5  # the share of a teacher where none is said
 
 
@@ -44,6 +45,7 @@ def train(
     init: str | os.PathLike[str] | None = None,
     teacher: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[Epoch | Pretraining], object] | None = None,
+    on_note: Callable[[str], object] | None = None,
     progress: Callable[[int, int, str], object] | None = None,
 ) -> list[Epoch]:
     """Train a predictor on split `train`, score it on `val` after each epoch, keep last and best.
@@ -70,13 +72,15 @@ def train(
         a finished run, return what it brought.
     init : path, optional
         Run whose last weights it starts from, where names and shapes fit: a head for other labels
-        starts anew. Not when it is resumed.
+        starts anew. Resumed, none or that which the run was begun with.
     teacher : path, optional
         Submission of split `train`, in any format that gapkit reads, whose confidences are the
         share `distillation` of the target (a half by default); with all of it the split needs no
         labels. Resumed, that which the run was begun with.
     on_epoch : callable, optional
         Called with each Epoch, and with each Pretraining of a predictor that has such a phase.
+    on_note : callable, optional
+        Called with a line on how many weights of `init` fitted, and which did not.
     progress : callable, optional
         Called with the videos done and the videos in all of the epoch, and what is being done:
         behind the first comma stand the loss and more.
@@ -89,12 +93,13 @@ def train(
         A split is missing, or the two don't go together, or the output can't be written, or the
         teacher can't be read, lacks a video of split `train` or is of other labels.
     UsageError
-        A setting is unknown or out of range, or not the one that a resumed run was begun with;
-        distillation without a teacher.
+        A setting is unknown or out of range, or it or `init` is not the one that a resumed run was
+        begun with; distillation without a teacher.
     """
     output, is_first = Path(output), join_ranks()
     begun = read_begun(output) if resume else None
     if begun is not None:
+        _check_init(output, begun.get("init"), init)
         settings = {**(begun["config"] or {}), **(settings or {})}
         training = {**begun["training"], **_given(training)}
         teacher = teacher or begun.get("teacher")
@@ -112,7 +117,9 @@ def train(
         plugin, train_store.num_classes, train_store.feature_sizes, config, seed=training.seed
     ).to(find_device(device))
     if init is not None and begun is None:
-        start_from(module, Path(init))
+        fitted = start_from(module, Path(init))
+        if on_note is not None and is_first:
+            on_note(fitted)
     about = {
         "predictor": name if plugin.is_entry_point else None,
         "trained_from": name,
@@ -131,6 +138,7 @@ def train(
     trainer = Trainer(module, train_store, val_store, training, name, progress, taught_by)
     if begun is not None:
         _check_same(output, begun, about)
+        about |= {key: begun.get(key) for key in _AS_BEGUN}
     with RunWriter(
         output, about, overwrite=overwrite, resume=begun is not None, writes=is_first
     ) as writer:
@@ -160,20 +168,42 @@ def _settle_distillation(training: TrainingConfig, is_taught: bool) -> TrainingC
     return training
 
 
+def _check_init(run: Path, there: str | None, asked: str | os.PathLike[str] | None) -> None:
+    """Refuse to resume a run with weights to start from that are not those it was begun with."""
+    if asked is None or (there is not None and Path(there).resolve() == Path(asked).resolve()):
+        return
+    raise UsageError(
+        f"{run}: was begun with init={there!r}, and this is {str(asked)!r}. "
+        f"Resume it without --init, or choose another -o."
+    )
+
+
 def _check_same(run: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Refuse to go on with a run that was begun otherwise."""
-    for key in _MUST_STAY:
-        if there.get(key) != asked[key]:
-            raise UsageError(
-                f"{run}: was begun with {key}={there.get(key)!r}, and this is {asked[key]!r}. "
-                f"Resume it as it was begun, or choose another -o."
-            )
-    for key, value in asked["training"].items():
-        if key not in _MAY_CHANGE and there["training"].get(key) != value:
-            raise UsageError(
-                f"{run}: was begun with {key}={there['training'].get(key)!r}, and this is "
-                f"{value!r}. Resume it as it was begun, or choose another -o."
-            )
+    was, now = _settled(there), _settled(asked)
+    differing = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    if differing:
+        before, here = (
+            ", ".join(f"{key[1]}={values.get(key)!r:.80}" for key in differing)
+            for values in (was, now)
+        )
+        raise UsageError(
+            f"{run}: was begun with {before}, and this is {here}. "
+            f"Resume it as it was begun, or choose another -o."
+        )
+
+
+def _settled(about: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """What a run is begun with and goes on with, by where it stands and its name."""
+    return {
+        **{("", key): about.get(key) for key in _MUST_STAY},
+        **{("config", key): value for key, value in (about["config"] or {}).items()},
+        **{
+            ("training", key): value
+            for key, value in about["training"].items()
+            if key not in _MAY_CHANGE
+        },
+    }
 
 
 def _check_splits(train_store: FrameStore, val_store: FrameStore, *, own_stride: bool) -> None:

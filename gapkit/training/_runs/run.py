@@ -7,6 +7,7 @@ opened.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 
 from gapkit.errors import DataError, PredictorError, UsageError
-from gapkit.io import install_folder, replacing_file, stage_folder
+from gapkit.io import install_folder, remove_leftovers, replacing_file, stage_folder
 from gapkit.plugins import Plugin, find_entry_point, find_predictor
 from gapkit.training._module import TorchPredictor, find_device
 from gapkit.training._runs.epoch import Epoch, Pretraining
@@ -198,10 +199,17 @@ class RunWriter:
         for name in CHECKPOINTS if epochs else ():
             check_weights(self._folder / f"{name}.safetensors")
         if self._writes:
-            if size:
+            if (self._folder / METRICS_FILE).exists():
                 os.truncate(self._folder / METRICS_FILE, size)
+            remove_leftovers(self._folder, FILES)
+            self._clear_place()
             self._write_config()
         return epochs
+
+    def _clear_place(self) -> None:
+        """Remove the folders that a kill left beside the run, once the run itself is there."""
+        place = self._path.absolute()
+        remove_leftovers(place.parent, [glob.escape(place.name)])
 
     def _write_config(self) -> None:
         with replacing_file(self._folder / CONFIG_FILE) as temporary:
@@ -217,6 +225,7 @@ class RunWriter:
         if self._folder != self._path:
             install_folder(self._folder, self._path)
             self._folder = self._path
+            self._clear_place()
 
     def checkpoint(self, trainer: Trainer, ended: Epoch | Pretraining) -> None:
         """Keep the weights as all that they are, as last and best; log the epoch; save."""

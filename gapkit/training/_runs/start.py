@@ -10,9 +10,11 @@ from gapkit.errors import DataError
 from gapkit.training._module import TorchPredictor
 from gapkit.training._runs.weights import read_weights
 
+_NUM_NAMED = 5
 
-def start_from(module: TorchPredictor, run: Path) -> list[str]:
-    """Give a module the last weights of another run, where names and shapes fit; what did not.
+
+def start_from(module: TorchPredictor, run: Path) -> str:
+    """Give a module the last weights of another run, where names and shapes fit; say which do.
 
     Raises
     ------
@@ -31,4 +33,9 @@ def start_from(module: TorchPredictor, run: Path) -> list[str]:
     if not fitting:
         raise DataError(f"{path}: none of its weights fits {type(module).__name__}.")
     module.load_state_dict(fitting, strict=False)
-    return [name for name in own if name not in fitting]
+    told = f"init {run}: {len(fitting)} of {len(own)} weights loaded"
+    missing = [name for name in own if name not in fitting]
+    if not missing:
+        return told
+    more = f" and {len(missing) - _NUM_NAMED} more" if len(missing) > _NUM_NAMED else ""
+    return f"{told}; not: {', '.join(missing[:_NUM_NAMED])}{more}"
