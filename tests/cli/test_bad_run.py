@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from gapkit.data import import_tfrecords, synthesize
 
@@ -56,6 +56,7 @@ DAMAGE = [
     ("best.safetensors", None, ["best.safetensors: no such file", "--overwrite"]),
     ("best.safetensors", 100, ["best.safetensors: damaged", "--overwrite"]),
     ("last.safetensors", b"foreign", ["last.safetensors: damaged", "--overwrite"]),
+    ("best.safetensors", save({"w": torch.ones(2)}), ["best.safetensors: not of this run"]),
 ]
 
 

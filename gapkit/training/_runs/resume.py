@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from gapkit.errors import DataError
 from gapkit.training._runs.epoch import Epoch
@@ -40,12 +41,19 @@ def read_epochs(metrics: Path, saved: Mapping[str, Any], state: Path) -> tuple[l
         raise DataError(f"{metrics}: damaged ({error}). {_REMEDY}") from None
 
 
-def check_weights(path: Path) -> None:
-    """Refuse weights that are not there or cut short."""
+def check_weights(path: Path, module: nn.Module) -> None:
+    """Refuse weights that are not there, cut short, or of another module."""
+    expected = {name: list(value.shape) for name, value in module.state_dict().items()}
     try:
-        with safe_open(path, "pt"):
-            pass
+        with safe_open(path, "pt") as file:
+            found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise DataError(f"{path}: no such file. {_REMEDY}") from None
     except (OSError, SafetensorError) as error:
         raise DataError(f"{path}: damaged or cut short ({error}). {_REMEDY}") from None
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            raise DataError(
+                f"{path}: not of this run: {name} is of shape {found.get(name)}, and must be of "
+                f"{expected.get(name)}. {_REMEDY}"
+            )

@@ -197,7 +197,7 @@ class RunWriter:
         saved = trainer.load(self._folder / STATE_FILE)
         epochs, size = read_epochs(self._folder / METRICS_FILE, saved, self._folder / STATE_FILE)
         for name in CHECKPOINTS if epochs else ():
-            check_weights(self._folder / f"{name}.safetensors")
+            check_weights(self._folder / f"{name}.safetensors", trainer.module)
         if self._writes:
             if (self._folder / METRICS_FILE).exists():
                 os.truncate(self._folder / METRICS_FILE, size)
