@@ -299,6 +299,8 @@ class FrameStore:
 def _whole(name: str, values: ArrayLike) -> NDArray[np.int64]:
     """Whole numbers, which no others are taken for: a mask is no index."""
     array = np.asarray(values)
-    if array.size and array.dtype.kind not in "iu":
-        raise UsageError(f"{name} is of {array.dtype}, as {array.flat[0]!r}. Give whole numbers.")
+    if array.size and array.dtype.kind not in "iu":  # an object where one leaves 64 bits
+        raise UsageError(
+            f"{name} is of {array.dtype}, as {array.flat[0]!r}. Give whole numbers of 64 bits."
+        )
     return array.astype(np.int64)

@@ -47,7 +47,7 @@ def predict_batch(
         returned = predictor.predict(batch)
     except GapkitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
         if is_out_of_memory(error):
             raise OutOfMemoryError(reason) from None  # its frames hold what is to be freed
@@ -57,8 +57,9 @@ def predict_batch(
         ) from error
     try:
         confidence_BC = np.asarray(returned)
-    except (TypeError, ValueError) as error:
-        raise PredictorError(f"predictor {name!r} returned no array: {error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's, of what has a gradient
+        reason = " ".join(str(error).split())
+        raise PredictorError(f"predictor {name!r} returned no array: {reason}") from error
     if confidence_BC.shape != (len(batch), num_classes) or confidence_BC.dtype.kind != "f":
         raise PredictorError(
             f"predictor {name!r} returned {confidence_BC.dtype} of shape {confidence_BC.shape} "
@@ -74,7 +75,7 @@ def predict_batch(
     return confidence_BC
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on this machine or on a device."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

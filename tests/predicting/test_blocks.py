@@ -1,5 +1,8 @@
+import sys
+
 import numpy as np
 import pytest
+import torch
 from linear import NUM_CLASSES, NUM_VIDEOS, Linear, Returning, expect, poke, to_dict
 
 from gapkit.errors import DataError, PredictorError, UsageError
@@ -64,6 +67,11 @@ def test_any_float_type_and_the_bounds_are_taken(store, kind):
         (lambda fine: [[0.5], [0.5, 0.5]], ["array"]),
         (lambda fine: 1 / 0, ["'v0'", "ZeroDivisionError: division by zero"]),
         (lambda fine: {}["x\ny"], ["'v0'", "KeyError"]),
+        (lambda fine: sys.exit(0), ["'v0'", "SystemExit: 0"]),
+        (
+            lambda fine: torch.tensor(fine, requires_grad=True),
+            ["returned no array", "requires grad"],
+        ),
     ],
 )
 def test_wrong_returns_name_predictor_label_and_video(store, change, words):
