@@ -7,7 +7,8 @@ import oracles
 import pytest
 import torch
 
-from gapkit.training import LayerNormLSTM
+from gapkit.errors import UsageError
+from gapkit.training import GRU, LSTM, LayerNormLSTM
 
 LENGTHS = [7, 1, 4, 7, 2]
 T, D, H = 7, 5, 6
@@ -134,3 +135,30 @@ def test_start_is_glorot_and_orthogonal_with_plain_normalisation():
     assert 0.9 * bound < cell.weight_ih_l0.abs().max() <= bound
     for gate in cell.weight_hh_l0.detach().view(4, 30, 30):
         torch.testing.assert_close(gate @ gate.T, torch.eye(30), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [LayerNormLSTM, LSTM, GRU])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fused", "eager"])
+@pytest.mark.parametrize(
+    ("shape", "num_frames", "words"),
+    [
+        ((4, T, D), [5], "num_frames is of shape \\(1,\\)"),
+        ((2, T, D), [5, 5, 5], "num_frames is of shape \\(3,\\)"),
+        ((2, T, D), [5, 0], "num_frames holds 0"),
+        ((2, T, D), [5, T + 1], f"num_frames holds {T + 1}"),
+        ((2, T, D + 1), [5, 5], f"Give \\(B, T, {D}\\)"),
+        ((T, D), [5], f"Give \\(B, T, {D}\\)"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused(cell, dtype, shape, num_frames, words):
+    module = cell(D, H).to(dtype)
+    with pytest.raises(UsageError, match=words):
+        module(torch.ones(shape, dtype=dtype), torch.tensor(num_frames))
+
+
+@pytest.mark.parametrize("cell", [LayerNormLSTM, LSTM, GRU])
+@pytest.mark.parametrize("name", ["input_size", "hidden_size", "num_layers"])
+def test_layers_of_nothing_are_refused(cell, name):
+    sizes = {"input_size": D, "hidden_size": H, "num_layers": 1, name: 0}
+    with pytest.raises(UsageError, match=f"{name} is 0"):
+        cell(**sizes)

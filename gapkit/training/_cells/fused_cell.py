@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from gapkit.training._cells.checks import are_numbers
 from gapkit.training._cells.layer_norm_cell import run_cell
 from gapkit.training._cells.products import prepare_product
 from gapkit.training._cells.steps import Steps
@@ -30,13 +31,9 @@ else:
 def can_fuse(num_frames: Tensor, *tensors: Tensor) -> bool:
     """Whether `run_fused_cell` can take these: plain float32 on the CPU, and nothing traces."""
     return (
-        not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        are_numbers(num_frames)
         and HAS_KERNELS
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-        and type(num_frames) is Tensor
-        and num_frames.device.type == "cpu"
         and num_frames.numel() > 0
         and all(_is_plain(tensor) for tensor in tensors)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gapkit.training._cells.checks import check_input, check_sizes
 from gapkit.training._cells.fused_cell import can_fuse, run_fused_cell
 from gapkit.training._cells.layer_norm_cell import run_cell
 from gapkit.training._cells.steps import Steps, packed_steps, padded_steps
@@ -30,6 +31,11 @@ class LayerNormLSTM(nn.Module):
     num_layers : int
     bidirectional : bool
         A second set of cells reads each video from its own last frame to its first.
+
+    Raises
+    ------
+    UsageError
+        A size is below 1.
 
     Attributes
     ----------
@@ -58,6 +64,7 @@ class LayerNormLSTM(nn.Module):
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
@@ -97,7 +104,13 @@ class LayerNormLSTM(nn.Module):
             Zero past num_frames.
         last : (B, H or 2H)
             The forward half at frame num_frames - 1, the backward half at frame 0.
+
+        Raises
+        ------
+        UsageError
+            Of other shapes; or on the CPU, a video has no frame or more than T.
         """
+        check_input(x_BTD, num_frames, self.input_size)
         batch_size, max_frames = x_BTD.shape[:2]
         is_fused = can_fuse(num_frames, x_BTD, *self.parameters())
         make_steps = packed_steps if is_fused else padded_steps

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gapkit.training._cells.checks import check_input, check_sizes
 from gapkit.training._cells.layers import run_layers
 
 
@@ -22,6 +23,8 @@ class _Recurrent(nn.Module):
         bidirectional: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        self.input_size = input_size
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.bidirectional = bidirectional
         num_ways = 2 if bidirectional else 1
@@ -56,7 +59,13 @@ class _Recurrent(nn.Module):
             Zero past num_frames.
         last : (B, H or 2H)
             The forward half at frame num_frames - 1, the backward half at frame 0.
+
+        Raises
+        ------
+        UsageError
+            Of other shapes; or on the CPU, a video has no frame or more than T.
         """
+        check_input(x_BTD, num_frames, self.input_size)
         num_ways, cells = 2 if self.bidirectional else 1, list(self.cells)
         return run_layers(
             x_BTD,

@@ -11,8 +11,6 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from gapkit.errors import UsageError
-
 
 @dataclass(frozen=True)
 class Steps:
@@ -73,15 +71,8 @@ def padded_steps(num_frames_B: Tensor, max_frames: int) -> Steps:
 
 def packed_steps(num_frames_B: Tensor, max_frames: int) -> Steps:
     """The frames that count alone: the longest videos first, and fewer of them step by step."""
-    least, most = (int(count) for count in num_frames_B.aminmax())
-    if least < 1 or most > max_frames:
-        wrong = least if least < 1 else most
-        raise UsageError(
-            f"num_frames holds {wrong}, and the batch has {max_frames} frames a video. "
-            f"Each video has from 1 to {max_frames}."
-        )
     length_B, order_B = num_frames_B.sort(descending=True, stable=True)
-    is_frame_TB = torch.arange(most)[:, None] < length_B
+    is_frame_TB = torch.arange(int(length_B[0]))[:, None] < length_B
     size_T = is_frame_TB.sum(dim=1)
     begin_T = size_T.cumsum(0) - size_T
     time_P, place_P = is_frame_TB.nonzero(as_tuple=True)
