@@ -53,6 +53,13 @@ def export(
     level: Annotated[
         str, typer.Option(help="Of the data that a file will read: frame or video.")
     ] = "frame",
+    max_frames: Annotated[
+        int | None,
+        typer.Option(
+            help="Frames that a file takes at most where a loop over them is unrolled. "
+            "[default: max_frames of the run]"
+        ),
+    ] = None,
     predictor: Annotated[
         str | None, typer.Option(help="Predictor of a run that was trained from a path.")
     ] = None,
@@ -76,7 +83,8 @@ def export(
     store = None if split is None else FrameStore(data / split)
     options: dict[str, Any] = {"checkpoint": checkpoint, "predictor": predictor}
     if suffix:
-        made = export_run(run, target, level=store.level if store else level, **options)
+        level = store.level if store else level
+        made = export_run(run, target, level=level, max_frames=max_frames, **options)
         _tell_frames(target, made.config.fixed_frames)
         weights = target
     else:

@@ -118,7 +118,8 @@ class ExportedPredictor(ABC):
         if values.shape[1] > fixed:
             raise UsageError(
                 f"{self.path}: exported for up to {fixed} frames, and a crop has "
-                f"{values.shape[1]}. Predict without --full, or the run itself."
+                f"{values.shape[1]}. Export the run again with --max-frames {values.shape[1]}, or "
+                f"predict without --full."
             )
         padded = np.zeros((values.shape[0], fixed, values.shape[2]), values.dtype)
         padded[:, : values.shape[1]] = values

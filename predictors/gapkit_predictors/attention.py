@@ -123,36 +123,50 @@ class MultiLevelAttention(TorchPredictor):
         x_BTD = read_frames(features, self.names, normalize=self.normalize)
         time_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
         is_frame_BT = time_T < num_frames[:, None]
-        h_NH, levels = self.scale(x_BTD[is_frame_BT]), []
+        # In evaluation padding goes along: an exported program has no shape that values decide.
+        rows = x_BTD[is_frame_BT] if self.training else _blank(x_BTD, is_frame_BT, 0.0)
+        h, levels = self.scale(rows), []  # (N, H), or (B, T, H) in evaluation
         first_pooled = len(self.layers) - len(self.attend)
         for number, layer in enumerate(self.layers):
-            h_NH = layer(h_NH)
+            h = layer(h)
             if self.training:  # the same units of all of a video's frames
-                kept_BH = self.dropout(h_NH.new_ones(len(is_frame_BT), h_NH.shape[-1]))
-                h_NH = h_NH * kept_BH.repeat_interleave(is_frame_BT.sum(dim=1), dim=0)
+                kept_BH = self.dropout(h.new_ones(len(is_frame_BT), h.shape[-1]))
+                h = h * kept_BH.repeat_interleave(is_frame_BT.sum(dim=1), dim=0)
             if number >= first_pooled:
-                score_NA = self.attend[number - first_pooled](h_NH)
-                levels.append(_pool(h_NH, score_NA, is_frame_BT))
+                score = self.attend[number - first_pooled](h).to(h.dtype)
+                if self.training:
+                    both = _stand(h, is_frame_BT), _stand(score, is_frame_BT)
+                else:
+                    both = h, score
+                levels.append(_pool(*both, is_frame_BT))
         return levels
 
 
 class _BatchNorm(nn.BatchNorm1d):
     """Batch normalisation that takes a lone row, as the last batch may be one, as in evaluation."""
 
-    def forward(self, x_NH: Tensor) -> Tensor:
-        """Return the normalised rows, (N, H)."""
-        if self.training and len(x_NH) == 1:
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised rows, (N, H) or (B, T, H)."""
+        if self.training and len(x) == 1:
             return F.batch_norm(
-                x_NH, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        return super().forward(x_NH)
+        return super().forward(x.flatten(0, -2)).view_as(x)
 
 
-def _pool(h_NH: Tensor, score_NA: Tensor, is_frame_BT: Tensor) -> Tensor:
+def _blank(x_BTD: Tensor, is_frame_BT: Tensor, value: float) -> Tensor:
+    """The frames, and a value in place of padding."""
+    return x_BTD.masked_fill(~is_frame_BT[..., None], value)
+
+
+def _stand(x_ND: Tensor, is_frame_BT: Tensor) -> Tensor:
+    """Rows of frames at their places, (B, T, D); padding is 0."""
+    x_BTD = x_ND.new_zeros(*is_frame_BT.shape, x_ND.shape[-1])
+    return x_BTD.masked_scatter(is_frame_BT[..., None], x_ND)
+
+
+def _pool(h_BTH: Tensor, score_BTA: Tensor, is_frame_BT: Tensor) -> Tensor:
     """Each head's units averaged over a video's frames by the softmax of its scores, (B, H)."""
-    num_heads, shape = score_NA.shape[-1], is_frame_BT.shape
-    h_BTH = h_NH.new_zeros(*shape, h_NH.shape[-1]).masked_scatter(is_frame_BT[..., None], h_NH)
-    score_BTA = h_NH.new_full((*shape, num_heads), -torch.inf)
-    score_BTA = score_BTA.masked_scatter(is_frame_BT[..., None], score_NA.to(h_NH.dtype))
-    parted_BTAU = h_BTH.view(*shape, num_heads, -1)
-    return (score_BTA.softmax(dim=1)[..., None] * parted_BTAU).sum(dim=1).flatten(1)
+    weight_BTA = _blank(score_BTA, is_frame_BT, -torch.inf).softmax(dim=1)
+    parted_BTAU = h_BTH.view(*score_BTA.shape, -1)
+    return (weight_BTA[..., None] * parted_BTAU).sum(dim=1).flatten(1)

@@ -13,6 +13,7 @@ import torch
 
 from gapkit.data import FrameStore
 from gapkit.errors import DataError, PredictorError, UsageError
+from gapkit.plugins import list_predictors
 from gapkit.predicting import ExportedAbout, OnnxPredictor, predict_split
 from gapkit.training import (
     ProgramPredictor,
@@ -27,6 +28,27 @@ SETTINGS = {
     "mean_lr": {},
     "lstm_ln": {"hidden_size": 8, "num_layers": 1, "max_frames": 4},
 }
+BUNDLED = [p.name for p in list_predictors() if p.target.startswith("gapkit_predictors")]
+RECURRENT = {"hidden_size": 6, "num_layers": 1, "max_frames": 3}
+FULL = {"hidden_size": 6, "num_layers": 1, "stride": 20}
+SMALL = {
+    "mean_lr": {},
+    "moe": {},
+    "chain": {"projection_size": 8},
+    "dbof": {"num_clusters": 20, "hidden_size": 12},
+    "netvlad": {"num_clusters": 4, "hidden_size": 12},
+    "nextvlad": {"num_clusters": 4, "num_groups": 4, "hidden_size": 12},
+    "attention": {"hidden_size": 16},
+    "lstm_full": FULL,
+    "lstm_visual": FULL,
+    "bilstm_full": FULL,
+    "lstm_late": {"first_size": 4, "other_size": 3, "fused_size": 6, "stride": 30},
+    "lstm_pretrained": {**RECURRENT, "decoder_size": 6},
+    "bilstm_verticals": {"hidden_size": 4, "num_groups": 3},
+    "bilstm_ln": {**RECURRENT, "num_layers": 2, "top_size": 5},
+}
+EACH_KIND = ("attention", "lstm_full", "netvlad")  # the others take two minutes
+NEED_MAX_FRAMES = {"lstm_full", "lstm_visual", "bilstm_full", "lstm_late", "bilstm_verticals"}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +83,39 @@ def test_a_program_predicts_what_its_run_does(exported, store, name, batch_size)
     program = load_exported(exported / f"{name}.pt2", device="cpu")
     for starts in ([0], [0, 100]):  # 100: crops of one frame
         assert_same(program, exported / name, store, starts=starts, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in EACH_KIND else pytest.mark.slow) for n in BUNDLED],
+)
+def test_every_bundled_predictor_is_exported(data, store, tmp_path, name):
+    run, file = tmp_path / "run", tmp_path / "m.pt2"
+    training = TrainingConfig(epochs=1, max_steps=2, learning_rate=0.3)  # far from the start
+    train(name, data, run, settings=SMALL.get(name, RECURRENT), training=training, device="cpu")
+    if name in NEED_MAX_FRAMES:
+        with pytest.raises(PredictorError, match=f"{name}.*pass --max-frames"):
+            export_run(run, file)
+    stride = load_run(run, device="cpu").predictor.config.stride or 1
+    program = export_run(run, file, max_frames=-(-int(store.num_frames.max()) // stride))
+    assert np.ptp(predict_split(program, store).to_dense(12), axis=0).max() > 1e-3
+    assert_same(program, run, store)
+
+
+def test_max_frames_below_those_of_the_run_is_refused(runs, tmp_path):
+    for name, max_frames in (("mean_lr", 0), ("lstm_ln", 3)):
+        with pytest.raises(UsageError, match=rf"max_frames is {max_frames}\..*{name}"):
+            export_run(runs / name, tmp_path / "m.pt2", max_frames=max_frames)
+
+
+def test_full_crops_fit_where_max_frames_says_so(data, store, tmp_path):
+    longest = int(store.num_frames.max())
+    training = TrainingConfig(epochs=1, max_steps=1)
+    train("lstm", data, tmp_path / "run", settings=RECURRENT, training=training)
+    program = export_run(tmp_path / "run", tmp_path / "m.pt2", max_frames=longest)
+    assert (program.config.max_frames, program.config.fixed_frames) == (3, longest)
+    assert_same(program, tmp_path / "run", store)
+    assert_same(program, tmp_path / "run", store, full=True)
 
 
 def test_a_program_says_what_it_takes(exported):

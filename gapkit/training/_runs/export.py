@@ -96,12 +96,13 @@ def export_run(
     checkpoint: str = "last",
     predictor: str | None = None,
     level: str = "frame",
+    max_frames: int | None = None,
 ) -> ExportedPredictor:
     """Write a run as one file, and return the predictor that the file is.
 
     Any number of videos goes into a batch, and of frames into a crop where the predictor's
-    forward can be traced so; a loop over frames can't, and is unrolled for the `max_frames` of
-    its config: shorter crops are padded.
+    forward can be traced so; a loop over frames can't, and is unrolled for `max_frames` of them:
+    shorter crops are padded, and longer ones refused.
 
     Parameters
     ----------
@@ -111,6 +112,8 @@ def export_run(
         Its suffix says what is written: `.pt2` (torch.export) or `.onnx`.
     level : {'frame', 'video'}
         Of the data that it will read.
+    max_frames : int, optional
+        Frames that a loop over them is unrolled for; None is the `max_frames` of its config.
 
     Raises
     ------
@@ -118,7 +121,8 @@ def export_run(
         Its forward can't be traced, or what was traced predicts otherwise, or a package that
         writes ONNX is missing.
     DataError, UsageError
-        As `load_run` does; the suffix or the level is another one.
+        As `load_run` does; the suffix or the level is another one; max_frames is below 1 or that
+        of the config.
     """
     output = Path(output)
     if output.suffix not in SUFFIXES.values():
@@ -129,15 +133,21 @@ def export_run(
         _need_onnx(output)
     loaded = load_run(run, checkpoint=checkpoint, predictor=predictor, device="cpu")
     module = loaded.predictor.eval()
-    program, fixed_frames = _trace(module, loaded.name, level)
     config = module.config
+    least = getattr(config, "max_frames", None)
+    if max_frames is not None and max_frames < (least or 1):
+        raise UsageError(
+            f"max_frames is {max_frames}. For predictor {loaded.name!r} it must be {least or 1} "
+            f"or more."
+        )
+    program, fixed_frames = _trace(module, loaded.name, level, max_frames or least)
     about = ExportedAbout(
         predictor=loaded.name,
         num_classes=module.num_classes,
         feature_sizes=module.feature_sizes,
         level=level,
         stride=getattr(config, "stride", None),
-        max_frames=getattr(config, "max_frames", None),
+        max_frames=least,
         fixed_frames=fixed_frames,
         batch_size=loaded.batch_size,
     )
@@ -154,19 +164,23 @@ def export_run(
     return exported
 
 
-def _trace(module: TorchPredictor, name: str, level: str) -> tuple[ExportedProgram, int | None]:
+def _trace(
+    module: TorchPredictor, name: str, level: str, most: int | None
+) -> tuple[ExportedProgram, int | None]:
     """The program, and the number of frames that it is fixed to."""
     videos = Dim("videos", min=1, max=_MOST)
     if level == "video":
         return _export(module, _example(module, None, 2), {0: videos}, videos, name), None
     frames = Dim("frames", min=1, max=_MOST)
-    most = getattr(module.config, "max_frames", None)
     try:
         open_axes = {0: videos, 1: frames}
         return _export(module, _example(module, 4, 3), open_axes, videos, name), None
-    except PredictorError:
+    except PredictorError as error:
         if most is None:
-            raise
+            raise PredictorError(
+                f"{error} A forward that loops over frames needs a number of them: "
+                f"pass --max-frames, as 300."
+            ) from None
     return _export(module, _example(module, most, 3), {0: videos}, videos, name), most
 
 
@@ -184,8 +198,7 @@ def _export(
     except Exception as error:  # of torch's many
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise PredictorError(
-            f"predictor {name!r} can't be exported: torch can't trace its forward ({reason}). "
-            f"A forward that loops over frames needs a config with max_frames."
+            f"predictor {name!r} can't be exported: torch can't trace its forward ({reason})."
         ) from None
 
 
@@ -209,7 +222,7 @@ def _example(
 def _check_alike(loaded: Run, exported: ExportedPredictor) -> None:
     """Compare what was written with the run, at the sizes that tracers get wrong."""
     about = exported.config
-    frames = about.max_frames or 9
+    frames = about.fixed_frames or about.max_frames or 9
     for num_videos, num_frames in ((1, 1), (3, frames), (5, 1)):
         length = None if about.level == "video" else num_frames
         features, lengths = _example(loaded.predictor, length, num_videos, seed=1)
