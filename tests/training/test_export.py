@@ -47,7 +47,6 @@ SMALL = {
     "bilstm_verticals": {"hidden_size": 4, "num_groups": 3},
     "bilstm_ln": {**RECURRENT, "num_layers": 2, "top_size": 5},
 }
-EACH_KIND = ("attention", "lstm_full", "netvlad")  # the others take two minutes
 NEED_MAX_FRAMES = {"lstm_full", "lstm_visual", "bilstm_full", "lstm_late", "bilstm_verticals"}
 
 
@@ -85,19 +84,18 @@ def test_a_program_predicts_what_its_run_does(exported, store, name, batch_size)
         assert_same(program, exported / name, store, starts=starts, batch_size=batch_size)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in EACH_KIND else pytest.mark.slow) for n in BUNDLED],
-)
+@pytest.mark.parametrize("name", BUNDLED)
 def test_every_bundled_predictor_is_exported(data, store, tmp_path, name):
     run, file = tmp_path / "run", tmp_path / "m.pt2"
     training = TrainingConfig(epochs=1, max_steps=2, learning_rate=0.3)  # far from the start
     train(name, data, run, settings=SMALL.get(name, RECURRENT), training=training, device="cpu")
+    max_frames = None
     if name in NEED_MAX_FRAMES:
         with pytest.raises(PredictorError, match=f"{name}.*pass --max-frames"):
             export_run(run, file)
-    stride = load_run(run, device="cpu").predictor.config.stride or 1
-    program = export_run(run, file, max_frames=-(-int(store.num_frames.max()) // stride))
+        stride = load_run(run, device="cpu").predictor.config.stride
+        max_frames = -(-int(store.num_frames.max()) // stride)
+    program = export_run(run, file, max_frames=max_frames)
     assert np.ptp(predict_split(program, store).to_dense(12), axis=0).max() > 1e-3
     assert_same(program, run, store)
 
