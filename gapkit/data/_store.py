@@ -299,8 +299,9 @@ class FrameStore:
 def _whole(name: str, values: ArrayLike) -> NDArray[np.int64]:
     """Whole numbers, which no others are taken for: a mask is no index."""
     array = np.asarray(values)
-    if array.size and array.dtype.kind not in "iu":  # an object where one leaves 64 bits
+    # An object, or uint64, where one leaves int64.
+    if array.size and (array.dtype.kind not in "iu" or int(array.max()) >= 2**63):
         raise UsageError(
-            f"{name} is of {array.dtype}, as {array.flat[0]!r}. Give whole numbers of 64 bits."
+            f"{name} is of {array.dtype}, as {array.flat[0]!r}. Give whole numbers below 2**63."
         )
     return array.astype(np.int64)

@@ -120,6 +120,7 @@ def test_truth_is_the_dense_labels(store, videos):
         ({"indices": ["a"]}, "indices is of <U1"),
         ({"indices": [0], "starts": 0.9}, "starts is of float64"),
         ({"indices": [0], "starts": 10**20}, "starts is of object, as 1000"),
+        ({"indices": [0], "starts": 10**19}, "starts is of uint64"),
         ({"indices": [0], "stride": 2.5}, "stride is of float64"),
         ({"indices": [0], "max_frames": 1.5}, "max_frames is of float64"),
     ],
