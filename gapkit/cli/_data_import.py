@@ -125,16 +125,14 @@ def _print_result(output: Path, result: ImportResult) -> None:
         note(f"{plural(result.num_known_files, 'file')} left out: in the split already.")
     if result.num_shards_found:
         note(f"{plural(result.num_shards_found, 'shard')} of an interrupted import used again.")
-    if result.num_cut:
-        note(f"{plural(result.num_cut, 'video')} cut to {meta.max_frames} frames (--max-frames).")
+    _note_cut(result.num_cut, meta.max_frames)
     if result.ignored:
         note(f"columns without features left out: {', '.join(result.ignored)}.")
     if result.num_unlabelled:
         note(f"{plural(result.num_unlabelled, 'video')} without labels: nothing to score there.")
     for fault in result.faults[:_NUM_TOLD]:
         note(f"left out: {fault}")
-    if result.faults:
-        note(f"{plural(len(result.faults), 'fault')} left out in all (--skip-corrupt).")
+    _note_faults(len(result.faults))
 
 
 def _print_complete(output: Path, result: ImportResult) -> None:
@@ -145,7 +143,15 @@ def _print_complete(output: Path, result: ImportResult) -> None:
     print(f"{output}: complete already, {listed} of the same files")
     if result.has_other_names:
         note(f"its labels are not named as in {result.vocabulary}: gapkit data names names them.")
-    if meta.num_cut:
-        note(f"{plural(meta.num_cut, 'video')} cut to {meta.max_frames} frames (--max-frames).")
-    if meta.num_faults:
-        note(f"{plural(meta.num_faults, 'fault')} left out in all (--skip-corrupt).")
+    _note_cut(meta.num_cut, meta.max_frames)
+    _note_faults(meta.num_faults)
+
+
+def _note_cut(num_cut: int, max_frames: int | None) -> None:
+    if num_cut:
+        note(f"{plural(num_cut, 'video')} cut to {max_frames} frames (--max-frames).")
+
+
+def _note_faults(num_faults: int) -> None:
+    if num_faults:
+        note(f"{plural(num_faults, 'fault')} left out in all (--skip-corrupt).")

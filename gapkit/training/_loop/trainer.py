@@ -192,7 +192,8 @@ class Trainer:
                     why = explain_values(
                         self.module, batch, self._minibatch, self._name, is_first=examples == 0
                     )
-                    what = f"loss is {loss}" if norm == 0 else f"gradient's norm is {norm}"
+                    is_loss = not math.isfinite(loss)
+                    what = f"loss is {loss}" if is_loss else f"gradient's norm is {norm}"
                     raise PredictorError(
                         f"the {what} in epoch {own_epoch} after {examples} videos{why}"
                     )
